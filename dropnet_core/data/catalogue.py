@@ -1,0 +1,58 @@
+"""Data sets by name."""
+
+import inspect
+from collections.abc import Callable
+
+from dropnet_core.data.cifar import cifar10
+from dropnet_core.data.dataset import DataSet
+from dropnet_core.data.glyphs import glyphs
+from dropnet_core.data.imagefolder import imagefolder
+from dropnet_core.data.mnist import mnist, mnist5k
+from dropnet_core.errors import InputError
+from dropnet_core.registry import Registry
+
+Loader = Callable[..., DataSet]
+
+DATA_SETS: Registry[Loader] = Registry("data set")
+
+
+def register(name: str, loader: Loader, *, replace: bool = False) -> None:
+    """Make a data set loadable under a name of its own.
+
+    The loader returns a `DataSet`. It takes none, some or all of the parameters `path` (str, what follows
+    "name:"), `size` (int) and `colour` (bool); `load` hands over those that the user gave. Raises InputError
+    if the name is taken, unless replace is True, or if it holds a colon.
+    """
+    if ":" in name:
+        raise InputError(f"a data set's name cannot hold ':' ('{name}'); what follows a colon is a path")
+    DATA_SETS.add(name, loader, replace=replace)
+
+
+def load(name: str, *, size: int | None = None, colour: bool | None = None) -> DataSet:
+    """The data set with this name: mnist5k, mnist, cifar10, glyphs, imagefolder:PATH, or one registered.
+
+    size    height and width of the images in pixels, where the data set leaves a choice
+    colour  three channels (True) or one (False), where the data set leaves a choice
+
+    Raises InputError for an unknown name, a path, size or colour that this data set does not take, a size
+    below 1, and whatever is wrong with the files.
+    """
+    kind, _, path = name.partition(":")
+    loader = DATA_SETS[kind]
+    takes = inspect.signature(loader).parameters
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise InputError(f"size must be a whole number of pixels, at least 1, not {size!r}")
+    given = {"path": path or None, "size": size, "colour": colour}
+    for option, value in given.items():
+        if value is not None and option not in takes:
+            raise InputError(f"the data set '{kind}' takes no {option} (got {value!r}); leave it out")
+    if "path" in takes and not path:
+        raise InputError(f"the data set '{kind}' needs a path: write {kind}:PATH")
+    return loader(**{option: value for option, value in given.items() if value is not None})
+
+
+register("mnist5k", mnist5k)
+register("mnist", mnist)
+register("cifar10", cifar10)
+register("glyphs", glyphs)
+register("imagefolder", imagefolder)

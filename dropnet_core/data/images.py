@@ -1,0 +1,97 @@
+"""Image files in a folder or a zip, read into memory and decoded."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from dropnet_core.errors import InputError
+
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
+
+
+@dataclass(frozen=True)
+class Images:
+    """The image files below a path.
+
+    members  folders and file name of each, in alphabetical order; hidden files and folders are left out
+    read     the bytes of a member
+    """
+
+    path: Path
+    members: tuple[tuple[str, ...], ...]
+    read: Callable[[tuple[str, ...]], bytes]
+
+
+@contextmanager
+def open_images(path: Path) -> Iterator[Images]:
+    """The images of a folder or zip. Raises InputError if the path is neither, or the zip is damaged."""
+    if path.is_dir():
+        found = (file.relative_to(path).parts for file in path.rglob("*") if file.is_file())
+        yield Images(path, selected(found), lambda member: content_of(path.joinpath(*member)))
+    elif path.is_file():
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise InputError(
+                f"{path} is neither a folder nor a whole zip ({error}); pack it again"
+            ) from error
+        with archive:
+            # Members are read into memory and never extracted, so no name can lead out of a folder.
+            files = (name for name in archive.namelist() if not name.endswith("/"))
+            names = {tuple(filter(None, name.split("/"))): name for name in files}
+            yield Images(path, selected(names), lambda member: unzipped(archive, names[member], path))
+    else:
+        raise InputError(f"there is no folder or zip file {path}; check the path after 'imagefolder:'")
+
+
+def content_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"the image {file} cannot be read ({error.strerror}); check its rights") from error
+
+
+def unzipped(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        # The last two: a compression that Python lacks, a password.
+        raise InputError(f"{path} is damaged or locked at {name} ({error}); pack it again") from error
+
+
+def selected(members: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """The image files among these, by suffix, sorted; without hidden ones and those of macOS archives."""
+    return tuple(
+        sorted(
+            member
+            for member in members
+            if PurePosixPath(member[-1]).suffix.lower() in SUFFIXES
+            and not any(part.startswith((".", "__MACOSX")) for part in member)
+        )
+    )
+
+
+def decode(images: Images, member: tuple[str, ...], size: int, colour: bool) -> np.ndarray:
+    """One image as uint8 (3 or 1, size, size): upright, RGB or grey, resized without keeping its proportions.
+
+    Raises InputError, naming the image, if it cannot be read or decoded, or has more than 8 bits a channel.
+    """
+    name = f"{'/'.join(member)} in {images.path}"
+    content = images.read(member)
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            many_bits = image.mode.startswith(("I", "F"))
+            upright = ImageOps.exif_transpose(image).convert("RGB" if colour else "L")
+    except Exception as error:  # Pillow's readers raise a dozen kinds; each means that this file is no good
+        raise InputError(f"the image {name} cannot be decoded ({error}); replace or remove it") from error
+    if many_bits:
+        raise InputError(f"the image {name} has more than 8 bits a channel; save it with 8")
+    pixels = np.asarray(upright.resize((size, size), Image.Resampling.BILINEAR))
+    return pixels.reshape(size, size, -1).transpose(2, 0, 1)

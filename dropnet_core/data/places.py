@@ -1,0 +1,92 @@
+"""Where data files are found: the folder the user names, the cache, or a download into the cache."""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropnet_core.data.vision import torchvision
+from dropnet_core.errors import InputError
+
+VARIABLE = "DROPNET_DATA"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of a data set as torchvision lays them out.
+
+    dataset  name of the class in torchvision.datasets that downloads them
+    files    path below the data folder -> (size in bytes, SHA-256)
+    """
+
+    dataset: str
+    files: Mapping[str, tuple[int, str]]
+
+    def missing(self, folder: Path) -> list[str]:
+        """The files that this folder lacks."""
+        return [file for file in self.files if not (folder / file).is_file()]
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for this project; it need not exist."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "dropnet"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dropnet"
+
+
+def locate(source: Source) -> Path:
+    """The folder that holds every file of the source: DROPNET_DATA, else the cache, else a download there.
+
+    Raises InputError if DROPNET_DATA names no folder, or if the files are nowhere and cannot be downloaded.
+    """
+    cache = cache_folder() / "data"
+    if named := os.environ.get(VARIABLE):
+        folder = Path(named).expanduser()
+        if not folder.is_dir():
+            raise InputError(
+                f"{VARIABLE} is '{named}', which is no folder; correct it, or unset it to download"
+            )
+        if not source.missing(folder):
+            return folder
+    if source.missing(cache):
+        download(source, cache)
+    return cache
+
+
+def download(source: Source, folder: Path) -> None:
+    """Fetch the files with torchvision into a folder beside, then move each into place.
+
+    A file under its final name is therefore always whole, whatever interrupts the download and however many
+    processes download at once. Raises InputError, with the remedy, whatever goes wrong.
+    """
+    wanted = source.missing(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as fresh:
+            getattr(torchvision().datasets, source.dataset)(fresh, download=True)
+            for file in wanted:
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(Path(fresh) / file, folder / file)
+    except Exception as error:  # a missing package, network, server or permission: the remedy is the same
+        raise InputError(
+            f"{source.dataset} cannot be found and not be downloaded ({type(error).__name__}: {error}); "
+            f"put its files into a folder as torchvision does ({wanted[0]}, ...), set {VARIABLE} to it"
+        ) from error
+
+
+def read_whole(source: Source, folder: Path, file: str) -> bytes:
+    """The content of one file of the source. Raises InputError, naming it, if it is not the known file."""
+    path, (size, sha256) = folder / file, source.files[file]
+    remedy = "delete it, and it is fetched again, or put an intact copy in its place"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    if len(content) != size:
+        raise InputError(f"{path} is damaged: {len(content):,} bytes instead of {size:,}; {remedy}")
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise InputError(f"{path} is altered: its SHA-256 is not the known one; {remedy}")
+    return content

@@ -1,0 +1,27 @@
+"""Ways to train a list of jobs. All of them agree with `reference`, which is the definition.
+
+An engine is a generator function: given the data and a function `take`, it asks for jobs whenever it has room,
+and yields each job with its outcome as soon as that is known. `take(k)` returns at most k jobs; an empty list
+means that none is open now. An engine that holds nothing and gets nothing is done.
+"""
+
+from collections.abc import Callable, Iterator
+
+from dropnet_core.data import DataSet
+from dropnet_core.networks import Network
+from dropnet_core.recipe import Recipe
+from dropnet_core.registry import Registry
+from dropnet_core.runs import Job
+from dropnet_core.training import Outcome
+
+Take = Callable[[int], list[Job]]
+Engine = Callable[[DataSet, Take], Iterator[tuple[Job, Outcome]]]
+
+engines: Registry[Engine] = Registry("engine")
+
+
+def fastest(network: Network, recipe: Recipe) -> str:
+    """The name of the fastest engine that can train this network by this recipe."""
+    if network.all_dense and not recipe.shuffle:
+        return "stacked"
+    return "compact"

@@ -1,0 +1,36 @@
+"""What every engine does with a job's trained weights: one pass for its statistics."""
+
+import numpy as np
+import torch
+
+from dropnet_core.compaction import compact
+from dropnet_core.data import DataSet
+from dropnet_core.layers import MaskedNetwork
+from dropnet_core.masks import Mask
+from dropnet_core.metrics import Statistics, measure
+from dropnet_core.networks import Weights
+from dropnet_core.oracle import loss_without
+from dropnet_core.runs import Job
+from dropnet_core.training import EVALUATION_BATCH, batches
+
+
+def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
+    """The statistics of a job's units under these full weights, measured on the compacted network.
+
+    Arrays have the full width; dropped units have mean 0 and a share of zeros of 1, as a mask leaves them.
+    """
+    dtype, device = getattr(torch, job.recipe.precision), data.train.labels.device
+    network, small = compact(job.network, job.mask, weights)
+    model = MaskedNetwork(network, small, Mask.full(network.widths)).to(device, dtype)
+    narrow = measure(model, (images for images, _ in batches(data.train, EVALUATION_BATCH, dtype)))
+    statistics: Statistics = {}
+    for name, layers in narrow.items():
+        silent = 1.0 if name.startswith("zero") else 0.0
+        statistics[name] = []
+        for kept, values in zip(job.mask.layers, layers, strict=True):
+            wide = np.full(len(kept), silent)
+            wide[kept] = values
+            statistics[name].append(wide)
+    if "loss_without" in job.needs:
+        statistics["loss_without"] = loss_without(job.network, weights, job.mask, data.train, dtype)
+    return statistics

@@ -1,0 +1,30 @@
+"""The definition: one masked network of full width at a time, trained by autograd."""
+
+from collections.abc import Iterator
+from time import perf_counter
+
+import torch
+
+from dropnet_core.data import DataSet
+from dropnet_core.engines.interface import Take, engines
+from dropnet_core.layers import MaskedNetwork
+from dropnet_core.metrics import measure
+from dropnet_core.oracle import loss_without
+from dropnet_core.runs import Job
+from dropnet_core.training import EVALUATION_BATCH, Outcome, batches, train
+
+
+def reference(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
+    """Train each job's masked network, then measure its units with the trained weights on the training set."""
+    while jobs := take(1):
+        job, started = jobs[0], perf_counter()
+        dtype, device = getattr(torch, job.recipe.precision), data.train.labels.device
+        model = MaskedNetwork(job.network, job.first_weights(), job.mask).to(device, dtype)
+        history, test, best_test_accuracy = train(model, data, job.recipe, job.seed)
+        statistics = measure(model, (images for images, _ in batches(data.train, EVALUATION_BATCH, dtype)))
+        if "loss_without" in job.needs:
+            statistics["loss_without"] = loss_without(job.network, model.trained(), job.mask, data.train, dtype)
+        yield job, Outcome(history, *test, best_test_accuracy, statistics, perf_counter() - started)
+
+
+engines.add("reference", reference)

@@ -1,0 +1,72 @@
+"""Which units are kept."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """One boolean array (units,) for each masked layer; True means kept. Immutable and hashable.
+
+    A mask multiplies the value *after* a unit's activation (paper, section 3): a dropped unit is silent in
+    training, validation and test, its bias included.
+    """
+
+    layers: tuple[np.ndarray, ...]
+
+    def __init__(self, layers: Iterable[Sequence[bool] | np.ndarray]) -> None:
+        frozen = tuple(np.array(layer, dtype=bool) for layer in layers)
+        for layer in frozen:
+            layer.setflags(write=False)
+        object.__setattr__(self, "layers", frozen)
+
+    @classmethod
+    def full(cls, widths: Iterable[int]) -> "Mask":
+        """The mask that keeps every unit of layers with the given widths."""
+        return cls(np.ones(width, dtype=bool) for width in widths)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each layer, dropped ones included."""
+        return tuple(len(layer) for layer in self.layers)
+
+    @property
+    def units_per_layer(self) -> tuple[int, ...]:
+        """Units kept in each layer."""
+        return tuple(int(layer.sum()) for layer in self.layers)
+
+    @property
+    def units_remaining(self) -> int:
+        """Units kept in all masked layers together."""
+        return sum(self.units_per_layer)
+
+    @property
+    def fraction_remaining(self) -> float:
+        """Units kept / all units, between 0 and 1."""
+        return self.units_remaining / sum(self.widths)
+
+    @property
+    def has_empty_layer(self) -> bool:
+        """Whether some layer keeps no unit."""
+        return 0 in self.units_per_layer
+
+    def drop(self, layer: int, units: np.ndarray) -> "Mask":
+        """The mask without these units of one layer. Dropping is for good: nothing here adds a unit."""
+        changed = [array.copy() for array in self.layers]
+        changed[layer][units] = False
+        return Mask(changed)
+
+    def text(self) -> str:
+        """A short exact form, the layers' bits in hexadecimal: what a store keeps."""
+        return "|".join(f"{len(layer)}:{np.packbits(layer).tobytes().hex()}" for layer in self.layers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mask) and self.text() == other.text()
+
+    def __hash__(self) -> int:
+        return hash(self.text())
+
+    def __repr__(self) -> str:
+        return f"Mask({'+'.join(map(str, self.units_per_layer))} of {'+'.join(map(str, self.widths))})"

@@ -1,0 +1,65 @@
+"""The recipe: every setting that can change the outcome of one training."""
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+from dropnet_core.errors import InputError, unknown
+
+PRECISIONS = ("float32", "float64")
+INITIAL_RANGES = ("full", "small")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is trained. The defaults are those of the paper's MNIST and CIFAR-10 experiments.
+
+    learning_rate   constant rate of plain stochastic gradient descent (no momentum, no weight decay)
+    batch_size      images a step; the last, partial batch of an epoch is kept
+    max_epochs      upper bound of epochs (paper: 100)
+    patience        epochs without a strictly lower validation loss before training stops; the last weights are kept
+    shuffle         False presents the batches in the same order in every epoch, as the authors' code does
+    precision       floating-point type of weights and arithmetic
+    initial_range   "full" draws Glorot-uniform weights with the fans of the unpruned layer; "small" with the
+                    fans that are left under the mask, as a small network built from scratch would
+    definition      raised by any change of code that changes numbers, so that old and new outcomes never mix
+
+    Raises InputError for a value outside its range.
+    """
+
+    learning_rate: float = 0.1
+    batch_size: int = 32
+    max_epochs: int = 100
+    patience: int = 5
+    shuffle: bool = False
+    precision: str = "float32"
+    initial_range: str = "full"
+    definition: int = 1
+
+    def __post_init__(self) -> None:
+        if not (0 < self.learning_rate < float("inf")):
+            raise InputError(f"learning_rate must be a positive number, not {self.learning_rate}; the paper uses 0.1")
+        for name in ("batch_size", "max_epochs", "patience"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+        if self.initial_range not in INITIAL_RANGES:
+            raise unknown("initial range", self.initial_range, INITIAL_RANGES)
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that differ from their defaults: a field added later renames no old recipe."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that name this recipe."""
+        return digest(self.changes())
+
+
+def digest(settings: object, digits: int = 12) -> str:
+    """The first hexadecimal digits of the SHA-256 of compact, sorted JSON; floats as Python prints them."""
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]

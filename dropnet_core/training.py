@@ -1,0 +1,152 @@
+"""One plain training with early stopping. This is the definition that every faster engine must agree with."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dropnet_core.data import DataSet, Split
+from dropnet_core.metrics import Statistics
+from dropnet_core.recipe import Recipe
+from dropnet_core.streams import stream
+
+EVALUATION_BATCH = 1000  # images a forward pass outside training; any number gives the same result but for rounding
+DEAD_MARGIN = 0.005  # a network at most this far above the share of the largest class has learnt nothing
+
+
+@dataclass
+class History:
+    """What each epoch left behind; one number an epoch. Accuracies lie between 0 and 1, losses are mean cross-entropies.
+
+    Training loss and accuracy are running means over the epoch while the weights move, as Keras reports them;
+    validation is evaluated after the epoch.
+    """
+
+    train_loss: list[float] = field(default_factory=list)
+    train_accuracy: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.validation_loss)
+
+    @property
+    def best_epoch(self) -> int:
+        """Index of the first epoch with the lowest validation loss; the first epoch if no loss is a number."""
+        return min(range(self.epochs), key=lambda i: (math.isnan(self.validation_loss[i]), self.validation_loss[i]))
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the last epoch's loss is no longer a finite number."""
+        return not (math.isfinite(self.train_loss[-1]) and math.isfinite(self.validation_loss[-1]))
+
+    def add(self, train: tuple[float, float], validation: tuple[float, float]) -> None:
+        """Append an epoch's (loss, accuracy) of the training and the validation split."""
+        self.train_loss.append(train[0])
+        self.train_accuracy.append(train[1])
+        self.validation_loss.append(validation[0])
+        self.validation_accuracy.append(validation[1])
+
+    def improved(self) -> bool:
+        """Whether the last epoch has strictly the lowest validation loss so far."""
+        return self.best_epoch == self.epochs - 1
+
+    def finished(self, recipe: Recipe) -> bool:
+        """Early stopping (paper, section 4): out of epochs, out of patience, or no longer finite."""
+        waited = self.epochs - 1 - self.best_epoch
+        return self.epochs >= recipe.max_epochs or waited >= recipe.patience or self.diverged
+
+
+@dataclass
+class Outcome:
+    """All that is kept of one training: its history, its test results, the statistics of its units.
+
+    Test accuracy and loss are those of the last epoch's weights, which is what the paper plots; the best weights
+    are not restored. `best_test_accuracy` belongs to the epoch with the lowest validation loss.
+    """
+
+    history: History
+    test_loss: float
+    test_accuracy: float
+    best_test_accuracy: float
+    statistics: Statistics
+    seconds: float = 0.0
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def validation_accuracy(self) -> float:
+        """Of the last epoch."""
+        return self.history.validation_accuracy[-1]
+
+
+def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bytes as numbers between 0 and 1; the paper normalises no further."""
+    return images.to(dtype) / 255
+
+
+def batches(split: Split, size: int, dtype: torch.dtype, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images (b, C, H, W) and labels (b,), in stored order unless another is given; the last batch may be partial."""
+    for start in range(0, len(split.labels), size):
+        chosen: slice | Tensor = slice(start, start + size) if order is None else order[start : start + size]
+        yield pixels(split.images[chosen], dtype), split.labels[chosen]
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, split: Split, dtype: torch.dtype) -> tuple[float, float]:
+    """Mean loss and accuracy of a model over a split."""
+    loss, right = 0.0, 0
+    for images, labels in batches(split, EVALUATION_BATCH, dtype):
+        logits = model(images)
+        loss += F.cross_entropy(logits, labels, reduction="sum").item()
+        right += int((logits.argmax(dim=1) == labels).sum())
+    return loss / len(split.labels), right / len(split.labels)
+
+
+def train_epoch(model: nn.Module, data: DataSet, recipe: Recipe, order: Tensor | None) -> tuple[float, float]:
+    """One epoch of plain stochastic gradient descent. Returns the running mean loss and accuracy."""
+    dtype = getattr(torch, recipe.precision)
+    loss_sum, right, images_seen = 0.0, 0, len(data.train.labels)
+    for images, labels in batches(data.train, recipe.batch_size, dtype, order):
+        logits = model(images)
+        loss = F.cross_entropy(logits, labels)
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.grad is not None:
+                    parameter -= recipe.learning_rate * parameter.grad
+        loss_sum += loss.item() * len(labels)
+        right += int((logits.argmax(dim=1) == labels).sum())
+    return loss_sum / images_seen, right / images_seen
+
+
+def train(model: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> tuple[History, tuple[float, float], float]:
+    """Train a model in place until early stopping.
+
+    Returns the history, the test (loss, accuracy) of the last weights, and the test accuracy at the epoch with
+    the lowest validation loss. `seed` names the order of the images where the recipe shuffles.
+    """
+    dtype = getattr(torch, recipe.precision)
+    history, best_test_accuracy = History(), math.nan
+    while not (history.epochs and history.finished(recipe)):
+        order = None
+        if recipe.shuffle:
+            order = torch.from_numpy(stream(seed, "order", history.epochs).permutation(len(data.train.labels)))
+            order = order.to(data.train.labels.device)
+        history.add(train_epoch(model, data, recipe, order), evaluate(model, data.validation, dtype))
+        if history.improved():
+            best_test_accuracy = evaluate(model, data.test, dtype)[1]
+    return history, evaluate(model, data.test, dtype), best_test_accuracy
+
+
+def status(outcome: Outcome, chance: float, has_empty_layer: bool) -> str:
+    """ "ok", or why a network is none: "diverged", "empty-layer", "collapsed" (at the share of the largest class)."""
+    if outcome.history.diverged:
+        return "diverged"
+    if has_empty_layer:
+        return "empty-layer"
+    return "collapsed" if outcome.test_accuracy <= chance + DEAD_MARGIN else "ok"

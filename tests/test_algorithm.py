@@ -1,0 +1,197 @@
+"""Algorithm 1 without any training: what it asks for, in what order, and where it ends."""
+
+import numpy as np
+import pytest
+
+from dropnet_core.algorithm import path
+from dropnet_core.experiments import experiment
+from dropnet_core.masks import Mask
+from dropnet_core.metrics import metrics
+from dropnet_core.networks import describe
+from dropnet_core.runs import Job, Run
+from dropnet_core.stops import Stop
+from dropnet_core.training import History, Outcome
+
+GLOBAL, LAYER = ("min", "max", "random", "apoz"), ("min_layer", "max_layer", "random_layer", "apoz_layer")
+
+
+def made_up(mask: Mask, generator: np.random.Generator, validation_accuracy: float = 0.5) -> Outcome:
+    """An outcome with random statistics, as if a network had been trained."""
+    statistics = {
+        name: [generator.random(width) for width in mask.widths]
+        for name in ("mean_of_abs", "abs_of_mean", "zeros", "zero_maps", "loss_without")
+    }
+    history = History([1.0], [0.5], [1.0], [validation_accuracy])
+    return Outcome(history, 1.0, 0.5, 0.5, statistics)
+
+
+def follow(run: Run, shape=(1, 28, 28), accuracies=None):
+    """All cycles and jobs of a run whose trainings are made up."""
+    network = describe(run.network, shape, 10)
+    generator, cycles, jobs = np.random.default_rng(run.seed), [], []
+    generated = path(run, network, cycles)
+    job = next(generated)
+    while True:
+        jobs.append(job)
+        accuracy = accuracies[len(jobs) - 1] if accuracies else 0.5
+        try:
+            job = generated.send(made_up(job.mask, generator, accuracy))
+        except StopIteration:
+            return cycles, jobs
+
+
+def make(network, metric, stop, p=0.2, selection="authors", **more):
+    return Run("test", "mnist", network, metric, 0, selection, p, stop=Stop("fraction", stop), **more)
+
+
+COUNTS = [  # network, stop, global totals, layer-wise totals
+    ("fc40-fc40", 0.05, "80 64 52 42 34 28 23 19 16 13 11 9 8 7 6 5 4", "80 64 52 42 34 28 24 20 16 14 12 10 8 6 4"),
+    ("fc20-fc40", 0.05, "60 48 39 32 26 21 17 14 12 10 8 7 6 5 4 3", "60 48 39 32 26 22 19 16 13 11 9 7 5 3"),
+    ("fc40-fc20", 0.05, "60 48 39 32 26 21 17 14 12 10 8 7 6 5 4 3", "60 48 39 32 26 22 19 16 13 11 9 7 5 3"),
+    ("fc20-fc20", 0.1, "40 32 26 21 17 14 12 10 8 7 6 5 4", "40 32 26 22 18 16 14 12 10 8 6 4"),
+    (
+        "conv64-conv64", 0.02, "128 103 83 67 54 44 36 29 24 20 16 13 11 9 8 7 6 5 4 3 2",
+        "128 104 84 68 56 46 38 32 26 22 18 16 14 12 10 8 6 4 2",
+    ),
+    (
+        "conv32-conv64", 0.05, "96 77 62 50 40 32 26 21 17 14 12 10 8 7 6 5 4",
+        "96 78 63 51 42 35 29 24 20 17 14 12 10 8 6 4",
+    ),
+    (
+        "conv64-conv32", 0.05, "96 77 62 50 40 32 26 21 17 14 12 10 8 7 6 5 4",
+        "96 78 63 51 42 35 29 24 20 17 14 12 10 8 6 4",
+    ),
+    (
+        "conv64-conv64-conv128-conv128-dense256", 0.1, "384 308 247 198 159 128 103 83 67 54 44 36",
+        "384 310 250 202 164 134 110 90 74 62 50 42 36",
+    ),
+    (
+        "conv128-conv128-conv64-conv64-dense256", 0.1, "384 308 247 198 159 128 103 83 67 54 44 36",
+        "384 310 250 202 164 134 110 90 74 62 50 42 36",
+    ),
+    (
+        "conv128-conv128-conv128-conv128-dense256", 0.1, "512 410 328 263 211 169 136 109 88 71 57 46",
+        "512 412 332 268 216 176 144 116 96 80 64 52 44",
+    ),
+    (
+        "conv128-conv128-conv256-conv256-dense256", 0.1, "768 615 492 394 316 253 203 163 131 105 84 68",
+        "768 616 494 398 320 258 208 168 136 112 90 74",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("selection", ["exact", "authors"])
+@pytest.mark.parametrize(("network", "stop", "of_all", "by_layer"), COUNTS)
+def test_counts_are_the_papers_and_masks_only_shrink(network, stop, of_all, by_layer, selection):
+    for metric in GLOBAL + LAYER:
+        cycles, jobs = follow(make(network, metric, stop, selection=selection))
+        expected = [int(n) for n in (of_all if metric in GLOBAL else by_layer).split()]
+        assert [cycle.mask.units_remaining for cycle in cycles] == expected
+        for before, after in zip(cycles, cycles[1:], strict=False):
+            assert all((b >= a).all() for b, a in zip(before.mask.layers, after.mask.layers, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("network", "stop", "p", "totals"),
+    [
+        ("fc20-fc20", 0.1, 0.3, "40 28 20 14 10 7 5 4"),
+        ("fc20-fc20", 0.1, 0.4, "40 24 15 9 6 4"),
+        ("fc20-fc20", 0.1, 0.5, "40 20 10 5 3"),
+        ("fc20-fc20", 0.1, 0.9, "40 4"),
+        ("conv64-conv64", 0.01, 0.5, "128 64 32 16 8 4 2 1"),
+        ("conv64-conv64-conv128-conv128-dense256", 0.1, 0.9, "384 39 4"),
+    ],
+)
+def test_other_fractions_p(network, stop, p, totals):
+    cycles, _ = follow(make(network, "min", stop, p))
+    assert [cycle.mask.units_remaining for cycle in cycles] == [int(n) for n in totals.split()]
+
+
+def test_layer_wise_runs_empty_the_thinner_layer_at_the_end():
+    cycles, _ = follow(make("fc20-fc40", "min_layer", 0.05))
+    assert cycles[-1].mask.units_per_layer == (0, 3)
+
+
+def test_oracle_experiment_drops_one_unit_a_cycle_and_random_layer_one_in_each_layer():
+    runs = {run.metric: run for run in experiment("oracle-fc20-fc20").runs() if run.seed == 0}
+    for metric in ("oracle", "min", "max"):
+        cycles, _ = follow(runs[metric])
+        assert [c.mask.units_remaining for c in cycles] == list(range(40, 3, -1))
+    cycles, jobs = follow(runs["random_layer"])
+    assert [c.mask.units_remaining for c in cycles] == list(range(40, 3, -2))
+
+
+def test_the_oracle_drops_the_unit_whose_absence_costs_least():
+    run = make("fc3-fc2", "oracle", 0.1, p=None, schedule="one_unit")
+    network = describe("fc3-fc2", (1, 28, 28), 10)
+    generated = path(run, network, [])
+    job = next(generated)
+    assert job.needs == ("loss_without",)
+    outcome = made_up(job.mask, np.random.default_rng(0))
+    outcome.statistics["loss_without"] = [np.array([3.0, 2.0, 4.0]), np.array([5.0, 2.5])]
+    assert generated.send(outcome).mask.layers[0].tolist() == [True, False, True]
+
+
+def test_every_cycle_starts_from_the_same_first_weights():
+    _, jobs = follow(make("fc8-fc8", "min", 0.1))
+    assert {job.weights for job in jobs} == {0}
+
+
+def test_the_unpruned_network_is_one_job_for_all_metrics_and_readings():
+    first = {
+        next(path(make("fc8-fc8", metric, 0.1, selection=selection), describe("fc8-fc8", (1, 28, 28), 10), []))
+        for metric in GLOBAL + LAYER
+        for selection in ("exact", "authors")
+    }
+    assert len({job.key("data") for job in first}) == 1
+
+
+@pytest.mark.parametrize("initial", ["reinit", "small_reinit"])
+def test_reinitialised_runs_train_other_weights_under_the_same_masks(initial):
+    rewound, _ = follow(make("fc8-fc8", "min", 0.1))
+    run = make("fc8-fc8", "min", 0.1, initial=initial)
+    cycles, jobs = follow_reinitialised(run)
+    assert [c.mask for c in cycles] == [c.mask for c in rewound]
+    assert {job.weights for job in jobs[0::2]} == {0}
+    assert {job.weights for job in jobs[1::2]} == {20}
+    assert {job.recipe.initial_range for job in jobs[1::2]} == {"small" if initial == "small_reinit" else "full"}
+    assert {job.recipe.initial_range for job in jobs[0::2]} == {"full"}
+
+
+def follow_reinitialised(run: Run):
+    """As `follow`, but only the rewound network's statistics are drawn from the seed's stream."""
+    network = describe(run.network, (1, 28, 28), 10)
+    generator, cycles, jobs = np.random.default_rng(run.seed), list(), list[Job]()
+    generated = path(run, network, cycles)
+    job = next(generated)
+    while True:
+        jobs.append(job)
+        rewound = job.weights == run.seed
+        try:
+            job = generated.send(made_up(job.mask, generator if rewound else np.random.default_rng(99)))
+        except StopIteration:
+            return cycles, jobs
+
+
+def test_a_diverged_network_ends_its_run():
+    network = describe("fc8-fc8", (1, 28, 28), 10)
+    cycles: list = []
+    generated = path(make("fc8-fc8", "min", 0.1), network, cycles)
+    outcome = made_up(next(generated).mask, np.random.default_rng(0))
+    outcome.history.train_loss[-1] = float("nan")
+    with pytest.raises(StopIteration):
+        generated.send(outcome)
+    assert len(cycles) == 1
+
+
+def test_a_network_without_units_ends_its_run():
+    run = Run("t", "mnist", "fc2", "min", 0, "exact", 1.0, stop=Stop("cycles", 9))
+    cycles, _ = follow(run)
+    assert [c.mask.units_remaining for c in cycles] == [2, 0]
+
+
+def test_streams_differ_between_cycles_metrics_and_seeds():
+    runs = [make("fc8-fc8", metric, 0.1) for metric in ("random", "random_layer")]
+    draws = {run.draw(cycle).random() for run in runs for cycle in range(5)}
+    assert len(draws) == 10
+    assert metrics["random"].scope == "global"

@@ -1,0 +1,219 @@
+"""A user's own images: folders, zips, and what can be wrong with them."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dropnet_core.data import load
+from dropnet_core.errors import InputError
+
+RED, BLUE = (200, 0, 0), (0, 0, 200)
+
+
+def png(colour=RED, size=(6, 4), mode="RGB", form="PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, size, colour).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def classes(below: str = "", per_class: int = 20) -> dict[str, bytes]:
+    """Files of two classes, each image of its own shade: red ones are cats, blue ones dogs."""
+    files = {}
+    for i in range(per_class):
+        files[f"{below}cat/{i:03}.png"] = png((255 - i, 0, 0))
+        files[f"{below}dog/{i:03}.png"] = png((0, 0, 255 - i))
+    return files
+
+
+def written(place: Path, files: dict[str, bytes]) -> Path:
+    """The files as a folder, or as a zip if the place ends in .zip."""
+    if place.suffix == ".zip":
+        with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return place
+    place.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(content)
+    return place
+
+
+def sizes(data) -> list[int]:
+    return [len(split) for split in data.parts.values()]
+
+
+@pytest.fixture(params=["images", "images.zip"])
+def place(tmp_path, request) -> Path:
+    return tmp_path / request.param
+
+
+def test_class_folders_are_split_stratified(place):
+    written(
+        place, classes() | {"notes.txt": b"", "cat/.hidden.png": b"", "__MACOSX/cat/0.png": b"", "x.png": b""}
+    )
+    data = load(f"imagefolder:{place}", size=8)
+    assert data.name == f"imagefolder:{place}"
+    assert data.shape == (3, 8, 8) and data.classes == 2 and sizes(data) == [32, 4, 4]
+    shades = set()
+    for split in data.parts.values():
+        assert torch.bincount(split.labels).tolist() == [len(split) // 2] * 2
+        # Classes are numbered alphabetically: cats (0) are red, dogs (1) blue.
+        assert torch.equal(split.images[:, 2].amax((1, 2)) > 0, split.labels == 1)
+        shades |= {tuple(pixel) for pixel in split.images[:, :, 0, 0].tolist()}
+    assert len(shades) == 40  # each image is in one split, once
+    assert int((data.train.labels.diff() != 0).sum()) > 1  # mixed, not class by class
+
+
+def test_folder_and_zip_give_the_same_arrays(tmp_path):
+    files = classes()
+    folder, archive = (
+        written(tmp_path / "a", files),
+        written(tmp_path / "b.zip", dict(reversed(files.items()))),
+    )
+    wrapped = written(tmp_path / "c.zip", {f"outer/inner/{name}": content for name, content in files.items()})
+    sums = {load(f"imagefolder:{path}").sha256 for path in (folder, archive, wrapped)}
+    assert len(sums) == 1
+    assert load(f"imagefolder:{folder}").shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
+def test_given_splits_are_used_as_they_are(place, validation):
+    parts = classes("train/", 9) | classes(f"{validation}/", 3) | classes("test/", 2)
+    data = load(f"imagefolder:{written(place, parts)}")
+    assert sizes(data) == [18, 6, 4]
+    assert data.test.labels.tolist() == [0, 0, 1, 1]
+    assert int((data.train.labels.diff() != 0).sum()) > 1
+
+
+def test_missing_splits_are_cut_from_the_training_images(tmp_path):
+    no_validation = written(tmp_path / "a", classes("train/") | classes("test/", 3))
+    assert sizes(load(f"imagefolder:{no_validation}")) == [36, 4, 6]
+    no_test = written(tmp_path / "b", classes("train/") | classes("val/", 3))
+    assert sizes(load(f"imagefolder:{no_test}")) == [36, 6, 4]
+    only_train = written(tmp_path / "c", classes("train/", 26))
+    assert sizes(load(f"imagefolder:{only_train}")) == [41, 5, 6]  # test first: 6 of 52, then 5 of 46
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    files = {
+        name.replace("cat", "train").replace("dog", "test"): content for name, content in classes().items()
+    }
+    files = {name.replace("train/00", "train/deeper/00"): content for name, content in files.items()}
+    data = load(f"imagefolder:{written(tmp_path / 'a', files)}")
+    assert sizes(data) == [32, 4, 4] and data.classes == 2
+
+
+def test_images_of_any_kind_become_rgb_or_grey(tmp_path):
+    kinds = {
+        "L": png(100, mode="L"),
+        "P": png(0, mode="P"),
+        "RGBA": png((100, 100, 100, 255), mode="RGBA"),
+        "1": png(1, mode="1"),
+        "CMYK": png((0, 0, 0, 155), mode="CMYK", form="JPEG"),
+        "LA": png((100, 255), mode="LA"),
+    }
+    files = {
+        f"test/grey/{kind}.{'jpg' if kind == 'CMYK' else 'png'}": content for kind, content in kinds.items()
+    }
+    files |= {"test/red/a.GIF": png(form="GIF"), "test/red/b.BMP": png(form="BMP")}
+    files |= {f"{part}/{name}/0.png": png() for part in ("train", "val") for name in ("grey", "red")}
+    path = written(tmp_path / "a", files)
+    colour, grey = (load(f"imagefolder:{path}", size=5, colour=wanted) for wanted in (True, False))
+    assert colour.shape == (3, 5, 5) and grey.shape == (1, 5, 5)
+    assert colour.test.images[:, :, 2, 2].tolist() == [
+        [255] * 3, [100] * 3, [100] * 3, [100] * 3, [0] * 3, [100] * 3, [200, 0, 0], [200, 0, 0],
+    ]  # fmt: skip
+    assert grey.test.images[-1, 0, 0, 0] == 60  # 0.299 of 200, the luma weight of red
+
+
+def test_images_are_turned_upright_and_resized_bilinearly(tmp_path):
+    ramp = np.repeat(
+        np.array([[0, 80, 160, 240]], np.uint8), 2, axis=0
+    )  # 4 wide, 2 high, brighter to the right
+    plain, turned = io.BytesIO(), io.BytesIO()
+    Image.fromarray(ramp).save(plain, "PNG")
+    tag = Image.Exif()
+    tag[0x0112] = 6  # "turn clockwise by 90 degrees to view"
+    Image.fromarray(ramp).save(turned, "PNG", exif=tag)
+    files = {"cat/a.png": plain.getvalue(), "dog/a.png": turned.getvalue()}
+    parts = {
+        f"{part}/{name}": content for part in ("train", "val", "test") for name, content in files.items()
+    }
+    data = load(f"imagefolder:{written(tmp_path / 'a', parts)}", size=2, colour=False)
+    cat, dog = data.test.images[:, 0].tolist()
+    assert cat[0] == cat[1] and cat[0][0] < 80 < 160 < cat[0][1]
+    assert dog == [list(column) for column in zip(*cat, strict=True)]
+
+
+def broken(content: bytes) -> dict[str, bytes]:
+    return classes() | {"dog/bad.jpg": content}
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+
+
+def cut_off() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(NOISE).save(stream, "JPEG")
+    return stream.getvalue()[:700]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "no images in class folders"),
+        ({"cat/readme.txt": b"x"}, "no images in class folders"),
+        ({"a.png": png(), "b.png": png()}, "no images in class folders .* expected PATH/CLASS/image.png"),
+        ({f"cat/{i}.png": png() for i in range(20)}, "one class only, cat"),
+        (classes("train/") | {"test/cat/0.png": png()}, "class folders of train and test differ .*dog"),
+        (
+            classes("train/") | classes("val/") | {"val/bird/0.png": png()},
+            "train and validation differ .*bird",
+        ),
+        (classes("val/") | classes("test/"), "holds test, val but no train folder"),
+        (classes("train/") | classes("extra/"), "extra/cat/000.png is in no class of a split"),
+        (classes("train/") | {"test/0.png": png()}, "test/0.png is in no class of a split"),
+        (classes("train/") | classes("val/") | classes("valid/"), "two validation folders, val and valid"),
+        (classes("", 3), "too few images .* 3 of them in the smallest class"),
+        (broken(b"this is no image"), "dog/bad.jpg in .* cannot be decoded"),
+        (broken(b""), "dog/bad.jpg in .* cannot be decoded"),
+        (broken(cut_off()), "dog/bad.jpg in .* cannot be decoded"),
+        (broken(png(40_000, mode="I;16")), "dog/bad.jpg in .* has more than 8 bits"),
+    ],
+)
+def test_bad_folders_are_refused(place, files, words):
+    with pytest.raises(InputError, match=words):
+        load(f"imagefolder:{written(place, files)}")
+
+
+def test_a_path_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no folder or zip file .*nowhere; check the path"):
+        load(f"imagefolder:{tmp_path / 'nowhere'}")
+
+
+def test_a_zip_that_is_cut_off_or_altered_is_refused(tmp_path):
+    path = written(tmp_path / "a.zip", classes())
+    whole = path.read_bytes()
+    for content, words in ((whole[:-100], "neither a folder nor a whole zip"), (b"", "neither a folder nor")):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=words):
+            load(f"imagefolder:{path}")
+    first = whole.index(b"cat/000.png") + len("cat/000.png")
+    path.write_bytes(whole[: first + 20] + bytes([whole[first + 20] ^ 255]) + whole[first + 21 :])
+    with pytest.raises(InputError, match=r"a.zip is damaged or locked at cat/000.png"):
+        load(f"imagefolder:{path}")
+
+
+def test_nothing_of_a_zip_reaches_the_disk(tmp_path):
+    (tmp_path / "deep").mkdir()
+    names = ("../../cat/climbing.png", "/cat/absolute.png", "cat/")
+    path = written(tmp_path / "deep" / "a.zip", classes() | dict.fromkeys(names, png(BLUE)))
+    before = sorted(tmp_path.rglob("*"))
+    assert sum(sizes(load(f"imagefolder:{path}"))) == 41  # the second is an image like any other
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,149 @@
+"""Every engine computes what the reference defines, and a job's outcome depends on the job alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import taking, train_all
+
+from dropnet_core.data import DataSet, load
+from dropnet_core.engines import engines, fastest
+from dropnet_core.errors import InputError
+from dropnet_core.masks import Mask
+from dropnet_core.networks import describe
+from dropnet_core.recipe import Recipe
+from dropnet_core.runs import Job
+from dropnet_core.training import Outcome
+
+FLOAT64 = Recipe(precision="float64", max_epochs=4)
+HISTORY = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+def some_jobs(data: DataSet, name: str, recipe: Recipe, seeds=range(2)) -> list[Job]:
+    """The full network, random masks, one unit left, and an emptied layer in each place; each seed."""
+    network = describe(name, data.shape, data.classes)
+    generator = np.random.default_rng(0)
+    masks = [Mask.full(network.widths)]
+    masks += [Mask(generator.random(w) < share for w in network.widths) for share in (0.8, 0.5, 0.3)]
+    masks += [Mask(np.arange(w) < 1 for w in network.widths)]
+    for empty in range(len(network.widths)):
+        masks.append(Mask(np.arange(w) < (0 if i == empty else w) for i, w in enumerate(network.widths)))
+    return [Job(recipe, network, seed, seed, mask) for seed in seeds for mask in masks]
+
+
+def difference(a: Outcome, b: Outcome) -> float:
+    """The largest difference of any number of two outcomes that have the same epochs."""
+    pairs = [(x, y) for name in HISTORY for x, y in zip(getattr(a.history, name), getattr(b.history, name), strict=True)]
+    pairs += [(a.test_loss, b.test_loss), (a.test_accuracy, b.test_accuracy)]
+    pairs += [(a.best_test_accuracy, b.best_test_accuracy)]
+    assert a.statistics.keys() == b.statistics.keys()
+    for name, layers in a.statistics.items():
+        for x, y in zip(layers, b.statistics[name], strict=True):
+            pairs += zip(x.tolist(), y.tolist(), strict=True)
+    return max(abs(x - y) for x, y in pairs)
+
+
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [("compact", "fc9-fc5"), ("compact", "conv5-conv3-dense4")]
+    + [("stacked", n) for n in ("fc9", "fc9-fc5", "fc6-dense5-fc4", "dense7-fc6")],
+)
+def test_engines_agree_with_the_reference_in_float64(tiny, engine, name):
+    jobs = some_jobs(tiny, name, FLOAT64)
+    expected, found = (train_all(e, tiny, jobs) for e in ("reference", engine))
+    assert expected.keys() == found.keys() == set(jobs)
+    largest = max(difference(expected[job], found[job]) for job in jobs)
+    print(f"{engine} {name}: largest difference {largest:.1e}")
+    assert largest < 1e-8
+
+
+def test_engines_agree_on_the_oracles_statistic(tiny):
+    job = Job(replace(FLOAT64, max_epochs=2), describe("fc4-fc3", tiny.shape, 3), 0, 0, Mask([[1, 0, 1, 1], [1, 1, 1]]))
+    job = replace(job, needs=("loss_without",))
+    expected = train_all("reference", tiny, [job])[job]
+    for engine in ("compact", "stacked"):
+        assert difference(expected, train_all(engine, tiny, [job])[job]) < 1e-8
+    without = expected.statistics["loss_without"]
+    assert without[0][1] == 0
+    assert (without[0][[0, 2, 3]] > 0).all()
+
+
+@pytest.mark.parametrize("engine", ["stacked", "compact"])
+def test_an_outcome_does_not_depend_on_neighbours_or_place(tiny, engine):
+    recipe = Recipe(max_epochs=3)
+    jobs = some_jobs(tiny, "fc17-fc5" if engine == "stacked" else "conv4-conv3", recipe, seeds=range(4))
+    alone = [train_all(engine, tiny, [job])[job] for job in jobs]
+    beside = train_all(engine, tiny, jobs)
+    in_other_places = train_all(engine, tiny, jobs[::-1])
+    crowd = some_jobs(tiny, "fc17-fc5" if engine == "stacked" else "conv4-conv3", recipe, seeds=range(4, 9))
+    in_a_crowd = train_all(engine, tiny, [*crowd, *jobs])
+    for job, outcome in zip(jobs, alone, strict=True):
+        for other in (beside, in_other_places, in_a_crowd):
+            assert difference(outcome, other[job]) == 0
+
+
+def test_a_network_that_stops_makes_room_for_waiting_jobs(tiny, monkeypatch):
+    monkeypatch.setattr("dropnet_core.engines.stacked.ROWS", 16)
+    jobs = some_jobs(tiny, "fc9-fc5", replace(FLOAT64, patience=1), seeds=range(3))
+    seen = [job for job, _ in engines["stacked"](tiny, taking(jobs))]
+    assert sorted(seen, key=jobs.index) == jobs
+    roomy = train_all("reference", tiny, jobs)
+    tight = train_all("stacked", tiny, jobs)
+    assert max(difference(roomy[job], tight[job]) for job in jobs) < 1e-8
+
+
+def test_recipes_and_networks_may_be_mixed_in_one_stack(tiny):
+    jobs = some_jobs(tiny, "fc9-fc5", FLOAT64, [0]) + some_jobs(tiny, "fc7", replace(FLOAT64, learning_rate=0.05), [0])
+    expected, found = (train_all(e, tiny, jobs) for e in ("reference", "stacked"))
+    assert max(difference(expected[job], found[job]) for job in jobs) < 1e-8
+
+
+def test_an_emptied_network_is_trained_once_and_its_record_is_what_training_gives(tiny, monkeypatch):
+    jobs = [job for job in some_jobs(tiny, "conv5-conv3", Recipe(max_epochs=30)) if job.mask.has_empty_layer]
+    expected = train_all("reference", tiny, jobs)
+    trained = []
+    from dropnet_core.engines import emptied
+
+    real = emptied.train
+    monkeypatch.setattr(emptied, "train", lambda *a: trained.append(1) or real(*a))
+    found = train_all("compact", tiny, jobs)
+    assert len(trained) == 1
+    for job in jobs:
+        assert difference(expected[job], found[job]) < 1e-6
+
+
+def test_float32_gives_the_same_distributions(tiny):
+    """Accuracies and stopping epochs over 30 seeds on real digits: the means lie within their standard errors."""
+    data = load("mnist5k")
+    network = describe("fc6-fc5", data.shape, data.classes)
+    recipe = Recipe(patience=1, max_epochs=8)
+    jobs = [Job(recipe, network, seed, seed, Mask.full(network.widths)) for seed in range(30)]
+    results = {}
+    for engine in ("compact", "stacked"):
+        outcomes = train_all(engine, data, jobs)
+        results[engine] = np.array([[outcomes[j].test_accuracy, outcomes[j].history.epochs] for j in jobs])
+    gap = abs(results["compact"].mean(axis=0) - results["stacked"].mean(axis=0))
+    error = np.sqrt(sum(r.var(axis=0, ddof=1) for r in results.values()) / 30)
+    print("gap in standard errors", gap / error)
+    assert (gap < 2 * error).all()
+
+
+def test_the_fastest_engine_can_train_what_it_is_chosen_for():
+    dense, conv = (describe(n, (1, 28, 28), 10) for n in ("fc40-fc40", "conv64-conv32"))
+    assert fastest(dense, Recipe()) == "stacked"
+    assert fastest(conv, Recipe()) == fastest(dense, Recipe(shuffle=True)) == "compact"
+
+
+@pytest.mark.parametrize("change", [{"network": "conv3"}, {"shuffle": True}])
+def test_the_stack_refuses_what_it_cannot_train(tiny, change):
+    network = describe(change.pop("network", "fc3"), tiny.shape, 3)
+    with pytest.raises(InputError, match="choose 'compact'"):
+        train_all("stacked", tiny, [Job(Recipe(**change), network, 0, 0, Mask.full(network.widths))])
+
+
+def test_all_engines_leave_the_data_alone(tiny):
+    before = tiny.train.images.clone()
+    for engine in engines:
+        train_all(engine, tiny, some_jobs(tiny, "fc4", replace(FLOAT64, max_epochs=1), [0]))
+    assert torch.equal(before, tiny.train.images)

@@ -1,0 +1,74 @@
+"""Identities: what a recipe, a job and a run are called. Changing a digest here orphans every stored outcome."""
+
+from dataclasses import replace
+
+import pytest
+
+from dropnet_core.errors import InputError
+from dropnet_core.experiments import Experiment, experiment
+from dropnet_core.masks import Mask
+from dropnet_core.networks import describe
+from dropnet_core.recipe import Recipe
+from dropnet_core.runs import Job
+
+JOB = Job(Recipe(), describe("fc4-fc3", (1, 28, 28), 10), 0, 0, Mask.full((4, 3)))
+
+
+def test_the_defaults_are_the_papers():
+    recipe = Recipe()
+    assert (recipe.learning_rate, recipe.batch_size, recipe.max_epochs, recipe.patience) == (0.1, 32, 100, 5)
+    assert (recipe.shuffle, recipe.precision, recipe.initial_range) == (False, "float32", "full")
+
+
+def test_known_digests():
+    assert Recipe().digest == "44136fa355b3"
+    assert Recipe(precision="float64").digest == "8057f466a525"
+    assert JOB.key("data") == "5fc5ac28b036c783fb4eef512bf64fe2"
+    assert experiment("probe-lr-fc20-fc20").recipe == Recipe(learning_rate=0.01)
+
+
+def test_a_field_left_at_its_default_is_not_part_of_the_digest():
+    assert Recipe(patience=5, learning_rate=0.1).digest == Recipe().digest
+
+
+def test_whatever_changes_an_outcome_changes_its_key_and_nothing_else_does():
+    others = [
+        replace(JOB, recipe=Recipe(learning_rate=0.2)),
+        replace(JOB, recipe=Recipe(initial_range="small")),
+        replace(JOB, recipe=Recipe(shuffle=True)),
+        replace(JOB, recipe=Recipe(shuffle=True), seed=1),
+        replace(JOB, network=describe("fc4-fc3", (1, 28, 28), 9)),
+        replace(JOB, weights=1),
+        replace(JOB, mask=Mask([[True] * 3 + [False], [True] * 3])),
+        replace(JOB, needs=("loss_without",)),
+    ]
+    keys = {job.key("data") for job in others} | {JOB.key("data"), JOB.key("other data")}
+    assert len(keys) == len(others) + 2
+    assert replace(JOB, seed=1).key("data") == JOB.key("data")  # nothing is shuffled
+
+
+def test_a_reading_belongs_to_the_run_or_to_the_recipe_and_to_nothing_else():
+    base = Experiment("e", "mnist", "fc4-fc3", ("min",), (0,), ("authors",))
+    (run,) = base.runs()
+    for change in ({"selection": "exact"}, {"score": "abs_of_mean"}):
+        other = replace(run, **change)
+        assert other != run
+        assert other.recipe.digest == run.recipe.digest
+    assert Recipe(initial_range="small").digest != Recipe().digest
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learning_rate": 0}, "learning_rate must be a positive number"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
+        ({"batch_size": 0}, "batch_size must be a whole number"),
+        ({"max_epochs": 1.5}, "max_epochs must be a whole number"),
+        ({"patience": True}, "patience must be a whole number"),
+        ({"precision": "float23"}, "did you mean 'float32'"),
+        ({"initial_range": "ful"}, "did you mean 'full'"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        Recipe(**settings)
