@@ -22,13 +22,13 @@ def iterative_pruning(run: Run, network: Network, cycles: list[Cycle]) -> Path:
     """Algorithm 1: train, drop the units with the lowest scores, rewind the others, repeat."""
     mask, needs = Mask.full(network.widths), metrics[run.metric].needs
     while True:
-        # Steps 1 and 2: rewind to the first weights, apply the mask, train until early stopping.
+        # Steps 1 to 3: rewind to the first weights, apply the mask, train until early stopping.
         outcome = yield Job(run.recipe, network, run.seed, run.seed, mask, needs)
         cycles.append(Cycle(mask, outcome))
         # Until a' <= kappa a; the paper's figures use a fraction of the units remaining instead.
         if run.stop(cycles) or not cycles[-1].can_shrink:
             return
-        # Steps 3 and 4: rank the units that are left by score and drop the lowest.
+        # Step 4: drop the units with the lowest scores.
         mask = run.drop(len(cycles), mask, outcome)
 
 

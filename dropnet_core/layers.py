@@ -11,7 +11,7 @@ class MaskedNetwork(PlainNetwork):
     """A network whose masked layers multiply their activations by a constant 0/1 mask.
 
     Dense: Dense -> ReLU -> mask. Convolution: Conv -> ReLU -> mask -> max-pool; the mask is broadcast over the
-    whole map (paper, section 3; placed as in the authors' code). No gradient reaches a dropped unit.
+    whole map (paper, Algorithm 1; placed as in the authors' code). No gradient reaches a dropped unit.
 
     Raises InputError if the mask does not fit the network's masked layers.
     """

@@ -10,7 +10,7 @@ import numpy as np
 class Mask:
     """One boolean array (units,) for each masked layer; True means kept. Immutable and hashable.
 
-    A mask multiplies the value *after* a unit's activation (paper, section 3): a dropped unit is silent in
+    A mask multiplies the value *after* a unit's activation (paper, Algorithm 1): a dropped unit is silent in
     training, validation and test, its bias included.
     """
 

@@ -163,7 +163,7 @@ def rarely_zero(layer: LayerStatistics, draw: np.random.Generator) -> np.ndarray
 
 
 def needed(layer: LayerStatistics, draw: np.random.Generator) -> np.ndarray:
-    """The greedy oracle (paper, section 5.2): the unit whose absence costs least goes first."""
+    """The greedy oracle (paper, section 5): the unit whose absence costs least goes first."""
     return layer.loss_without
 
 

@@ -1,4 +1,4 @@
-"""The greedy oracle's statistic: the training loss without each single unit (paper, section 5.2)."""
+"""The greedy oracle's statistic: the training loss without each single unit (paper, section 5)."""
 
 import numpy as np
 import torch

@@ -23,7 +23,8 @@ class Recipe:
     precision       floating-point type of weights and arithmetic
     initial_range   "full" draws Glorot-uniform weights with the fans of the unpruned layer; "small" with the
                     fans that are left under the mask, as a small network built from scratch would
-    definition      raised by any change of code that changes numbers, so that old and new outcomes never mix
+    definition      raised by any change of code that changes numbers: from 2 on it is part of every digest, so
+                    that old and new outcomes never mix
 
     Raises InputError for a value outside its range.
     """
@@ -50,8 +51,12 @@ class Recipe:
             raise unknown("initial range", self.initial_range, INITIAL_RANGES)
 
     def changes(self) -> dict[str, Any]:
-        """The fields that differ from their defaults: a field added later renames no old recipe."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        """The fields that differ from their defaults: a field added later renames no old recipe.
+
+        The definition is compared with 1 instead: raising its default must rename every recipe.
+        """
+        unchanged = {f.name: f.default for f in fields(self)} | {"definition": 1}
+        return {name: getattr(self, name) for name, value in unchanged.items() if getattr(self, name) != value}
 
     @property
     def digest(self) -> str:

@@ -13,7 +13,7 @@ SCHEDULES = ("fraction", "one_unit")
 
 
 def fraction(p: float) -> Schedule:
-    """The fraction p of what is left, rounded down (paper, section 3).
+    """The fraction p of what is left, rounded down (paper, Algorithm 1).
 
     Raises InputError unless 0 < p <= 1.
     """
@@ -24,7 +24,7 @@ def fraction(p: float) -> Schedule:
 
 
 def one_unit() -> Schedule:
-    """Nothing but the one unit that goes in any case (paper, section 5.2: the oracle experiments)."""
+    """Nothing but the one unit that goes in any case (paper, section 5: the oracle experiments)."""
     return lambda left: 0
 
 

@@ -56,7 +56,7 @@ class History:
         return self.best_epoch == self.epochs - 1
 
     def finished(self, recipe: Recipe) -> bool:
-        """Early stopping (paper, section 4): out of epochs, out of patience, or no longer finite."""
+        """Early stopping, as in the paper: out of epochs, out of patience, or no longer finite."""
         waited = self.epochs - 1 - self.best_epoch
         return self.epochs >= recipe.max_epochs or waited >= recipe.patience or self.diverged
 
@@ -118,7 +118,7 @@ def train_epoch(model: nn.Module, data: DataSet, recipe: Recipe, order: Tensor |
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.grad is not None:
-                    parameter -= recipe.learning_rate * parameter.grad
+                    parameter.sub_(recipe.learning_rate * parameter.grad)
         loss_sum += loss.item() * len(labels)
         right += int((logits.argmax(dim=1) == labels).sum())
     return loss_sum / images_seen, right / images_seen

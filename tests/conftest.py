@@ -1,15 +1,10 @@
-"""Data and helpers that many tests share."""
-
-from collections.abc import Iterable
+"""Data and surroundings that many tests share."""
 
 import numpy as np
 import pytest
 import torch
 
 from dropnet_core.data import DataSet, Split
-from dropnet_core.engines import Take, engines
-from dropnet_core.runs import Job
-from dropnet_core.training import Outcome
 
 
 @pytest.fixture(autouse=True)
@@ -35,20 +30,3 @@ def tiny() -> DataSet:
         return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
     return DataSet.of("tiny", split(150), split(40), split(50), 3)
-
-
-def taking(jobs: Iterable[Job]) -> Take:
-    """The `take` of an engine, over a fixed list of jobs."""
-    left = list(jobs)
-
-    def take(count: int) -> list[Job]:
-        taken = left[:count]
-        del left[:count]
-        return taken
-
-    return take
-
-
-def train_all(engine: str, data: DataSet, jobs: Iterable[Job]) -> dict[Job, Outcome]:
-    """The outcome of each job by this engine."""
-    return dict(engines[engine](data, taking(jobs)))

@@ -8,7 +8,7 @@ from dropnet_core.experiments import experiment
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.networks import describe
-from dropnet_core.runs import Job, Run
+from dropnet_core.runs import Cycle, Job, Run
 from dropnet_core.stops import Stop
 from dropnet_core.training import History, Outcome
 
@@ -28,7 +28,7 @@ def made_up(mask: Mask, generator: np.random.Generator, validation_accuracy: flo
 def follow(run: Run, shape=(1, 28, 28), accuracies=None):
     """All cycles and jobs of a run whose trainings are made up."""
     network = describe(run.network, shape, 10)
-    generator, cycles, jobs = np.random.default_rng(run.seed), [], []
+    generator, cycles, jobs = np.random.default_rng(run.seed), list[Cycle](), list[Job]()
     generated = path(run, network, cycles)
     job = next(generated)
     while True:
@@ -161,7 +161,7 @@ def test_reinitialised_runs_train_other_weights_under_the_same_masks(initial):
 def follow_reinitialised(run: Run):
     """As `follow`, but only the rewound network's statistics are drawn from the seed's stream."""
     network = describe(run.network, (1, 28, 28), 10)
-    generator, cycles, jobs = np.random.default_rng(run.seed), list(), list[Job]()
+    generator, cycles, jobs = np.random.default_rng(run.seed), list[Cycle](), list[Job]()
     generated = path(run, network, cycles)
     job = next(generated)
     while True:
@@ -175,7 +175,7 @@ def follow_reinitialised(run: Run):
 
 def test_a_diverged_network_ends_its_run():
     network = describe("fc8-fc8", (1, 28, 28), 10)
-    cycles: list = []
+    cycles: list[Cycle] = []
     generated = path(make("fc8-fc8", "min", 0.1), network, cycles)
     outcome = made_up(next(generated).mask, np.random.default_rng(0))
     outcome.history.train_loss[-1] = float("nan")

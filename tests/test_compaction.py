@@ -80,7 +80,8 @@ def test_dropped_units_stay_silent_at_every_step(tiny, name):
         F.cross_entropy(model(images), labels).backward()
         with torch.no_grad():
             for parameter in model.parameters():
-                parameter -= 0.1 * parameter.grad
+                assert parameter.grad is not None
+                parameter.sub_(0.1 * parameter.grad)
     # Nothing reached them either: a unit that came back would find its first weights unchanged.
     for layer, kept in enumerate(mask.layers):
         trained = model.trained()[f"{layer}.weight"]

@@ -31,6 +31,12 @@ def test_a_field_left_at_its_default_is_not_part_of_the_digest():
     assert Recipe(patience=5, learning_rate=0.1).digest == Recipe().digest
 
 
+def test_raising_the_definition_renames_every_recipe(monkeypatch):
+    monkeypatch.setattr(Recipe.__dataclass_fields__["definition"], "default", 2)
+    assert Recipe(definition=2).changes() == {"definition": 2}
+    assert Recipe(definition=2, patience=3).digest != Recipe(patience=3).digest
+
+
 def test_whatever_changes_an_outcome_changes_its_key_and_nothing_else_does():
     others = [
         replace(JOB, recipe=Recipe(learning_rate=0.2)),
@@ -50,8 +56,7 @@ def test_whatever_changes_an_outcome_changes_its_key_and_nothing_else_does():
 def test_a_reading_belongs_to_the_run_or_to_the_recipe_and_to_nothing_else():
     base = Experiment("e", "mnist", "fc4-fc3", ("min",), (0,), ("authors",))
     (run,) = base.runs()
-    for change in ({"selection": "exact"}, {"score": "abs_of_mean"}):
-        other = replace(run, **change)
+    for other in (replace(run, selection="exact"), replace(run, score="abs_of_mean")):
         assert other != run
         assert other.recipe.digest == run.recipe.digest
     assert Recipe(initial_range="small").digest != Recipe().digest

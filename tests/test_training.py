@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from conftest import train_all
+from some_jobs import train_all
 
 from dropnet_core.masks import Mask
 from dropnet_core.networks import PlainNetwork, describe, initial_weights

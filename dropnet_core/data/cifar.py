@@ -33,7 +33,7 @@ def read_batch(content: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cifar10() -> DataSet:
-    """CIFAR-10: 45,000 / 5,000 / 10,000 colour images of 32x32 (paper, section 4).
+    """CIFAR-10: 45,000 / 5,000 / 10,000 colour images of 32x32, split as in the paper.
 
     The split is that of the authors' code. Raises InputError for a file that cannot be found,
     downloaded or believed.

@@ -63,7 +63,7 @@ def read_idx(content: bytes) -> np.ndarray:
 
 
 def mnist() -> DataSet:
-    """MNIST: 54,000 / 6,000 / 10,000 grey digits of 28x28 (paper, section 4).
+    """MNIST: 54,000 / 6,000 / 10,000 grey digits of 28x28, split as in the paper.
 
     The split is that of the authors' code. Raises InputError for a file that cannot be found, downloaded or
     believed.

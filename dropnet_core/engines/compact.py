@@ -27,7 +27,7 @@ def compacted(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
         model = PlainNetwork(*compact(job.network, job.mask, first))
         model = model.to(data.train.labels.device, getattr(torch, job.recipe.precision))
         if not job.network.all_dense:
-            model = model.to(memory_format=torch.channels_last)
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
         history, test, best_test_accuracy = train(model, data, job.recipe, job.seed)
         statistics = statistics_of(job, expand(job.network, job.mask, first, model.trained()), data)
         yield job, Outcome(history, *test, best_test_accuracy, statistics, perf_counter() - started)

@@ -1,0 +1,43 @@
+# Both commands work from nothing but make and Python 3.11 or newer, on Linux and macOS:
+#   make book    the book in _build/html, every notebook executed anew
+#   make test    lint, types, unit tests, notebooks against their stored outputs
+# Another Python: make book PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: book test env lint refresh clean
+
+book: $(STAMP)
+	$(BIN)/python book/build_book.py build
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest --nbval notebooks -n 2 --dist loadfile
+
+env: $(STAMP)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# Stored outputs are only ever written by this command, never by hand.
+refresh: $(STAMP)
+	$(BIN)/python book/build_book.py refresh
+
+clean:
+	rm -rf _build/* _build/.doctrees build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find dropnet_core tests book notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find notebooks -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
+
+# The import builds matplotlib's font cache, which otherwise announces itself in the first notebook; _build is
+# there so that Papermill, which makes no folders, can be told to write into it.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is %d.%d. Name another one: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "Installing into .venv (a few minutes, about 1.5 GB; more where torch comes with its GPU libraries)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	$(BIN)/python -c 'import matplotlib.font_manager'
+	mkdir -p _build
+	touch $(STAMP)

@@ -1,0 +1,145 @@
+"""Execute the notebooks and build the book.
+
+    python book/build_book.py build                 every notebook executed anew, the book in _build/html
+    python book/build_book.py refresh [NOTEBOOK..]  the same outputs stored in notebooks/
+
+Both work on a copy under _build/stage, so that the sources stay as they are whether a run succeeds or fails;
+only `refresh` writes back, and only when every notebook ran to its end. No run reads results of an earlier
+one: each notebook gets a store of its own that is thrown away.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
+from check_offline import remote_in_book
+
+ROOT = Path(__file__).resolve().parent.parent
+# what pages are made of, and what they may include or offer as a download
+STAGED = ("_config.yml", "_toc.yml", "book", "notebooks", "dropnet_core", "results", "CHANGELOG.md")
+AT_A_TIME = 2  # notebooks; each computes on one thread
+
+
+def notebook_environment(store: Path) -> dict[str, str]:
+    """Environment variables that make a notebook's outputs depend on its code alone.
+
+    A store nobody has written to, no progress bars, and the processor with one thread, whose results are
+    repeatable. The place of the data sets (DROPNET_DATA) stays the user's.
+    """
+    return {
+        "DROPNET_STORE": str(store),
+        "DROPNET_QUIET": "1",
+        "DROPNET_DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def stage(root: Path, target: Path) -> list[Path]:
+    """Copy the book's sources from `root` to a new folder `target`; return the staged notebooks, sorted."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in STAGED:
+        source = root / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+        elif source.exists():
+            shutil.copyfile(source, target / name)
+    return sorted((target / "notebooks").glob("*.ipynb"))
+
+
+def execute(notebooks: Sequence[Path]) -> None:
+    """Execute notebooks in place, `AT_A_TIME` at once; SystemExit names one that fails, with its error."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        futures = [pool.submit(_execute_one, notebook) for notebook in notebooks]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _execute_one(notebook: Path) -> None:
+    started = time.monotonic()
+    with TemporaryDirectory(prefix="dropnet-") as folder:
+        # -k python3 is the kernel of the very environment this script runs in
+        run = subprocess.run(
+            [sys.executable, "-m", "papermill", notebook.name, notebook.name]
+            + ["-k", "python3", "--no-progress-bar"],
+            cwd=notebook.parent,
+            env=os.environ | notebook_environment(Path(folder, "outcomes.sqlite")),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    if run.returncode:
+        raise SystemExit(f"{run.stdout}\n{notebook.stem} failed; its error is above")
+    nbformat.write(clean(nbformat.read(notebook, as_version=4)), notebook)
+    print(f"{notebook.stem}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Remove what differs between two equal runs: Papermill's times and paths, the interpreter's version."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"},
+        }
+    )
+    for cell in notebook.cells:
+        for key in ("papermill", "execution", "exception"):
+            cell.metadata.pop(key, None)
+        if cell.metadata.get("tags") == []:
+            del cell.metadata["tags"]
+    return notebook
+
+
+def build_html(source: Path, output: Path) -> None:
+    """Build the book in `source` into `output`/_build/html; SystemExit at any warning."""
+    for leftover in ("html", ".doctrees"):  # pages of an earlier build would be published again
+        shutil.rmtree(output / "_build" / leftover, ignore_errors=True)
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "-W", "-n", "--keep-going"]
+    run = subprocess.run([*command, "--path-output", str(output), str(source)])
+    if run.returncode:
+        raise SystemExit("the book was not built without warnings; they are above")
+
+
+def build() -> None:
+    staged = ROOT / "_build" / "stage"
+    execute(stage(ROOT, staged))
+    build_html(staged, ROOT)
+    if remote := remote_in_book(ROOT / "_build" / "html"):
+        raise SystemExit("\n".join([*remote, "the book loads the above from other hosts; it must not"]))
+
+
+def refresh(names: Sequence[str]) -> None:
+    """Store fresh outputs in notebooks/; `names` are file names or stems, none means all."""
+    staged = stage(ROOT, ROOT / "_build" / "stage")
+    wanted = {Path(name).stem for name in names} or {notebook.stem for notebook in staged}
+    if unknown := sorted(wanted - {notebook.stem for notebook in staged}):
+        raise SystemExit(f"no such notebook: {', '.join(unknown)}; notebooks/ has {[n.stem for n in staged]}")
+    chosen = [notebook for notebook in staged if notebook.stem in wanted]
+    execute(chosen)
+    for notebook in chosen:
+        shutil.copyfile(notebook, ROOT / "notebooks" / notebook.name)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Execute the notebooks and build the book.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="execute staged copies, build _build/html")
+    refreshing = commands.add_parser("refresh", help="store fresh outputs in notebooks/")
+    refreshing.add_argument("notebook", nargs="*", help="file name or stem; none means all")
+    arguments = parser.parse_args()
+    if arguments.command == "build":
+        build()
+    else:
+        refresh(arguments.notebook)

@@ -1,0 +1,95 @@
+"""What is ahead: the number of trainings before any is made, time and memory."""
+
+import pytest
+from tiny_runs import NETWORK, finish, small
+
+from dropnet_core.data import DATA_SETS
+from dropnet_core.experiments import experiment
+from dropnet_core.forecast import EPOCHS, ahead, first_images, forecast, measure
+from dropnet_core.networks import describe
+from dropnet_core.running import Prepared, run
+from dropnet_core.scheduler import Board
+from dropnet_core.stops import Stop
+from dropnet_core.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store.sqlite")
+
+
+@pytest.fixture(autouse=True)
+def tiny_by_name(tiny, monkeypatch):
+    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
+
+
+def test_the_trainings_of_figure_3():
+    """One unpruned network a seed for all metrics; 16 further cycles of each global metric, 14 of the others."""
+    plan = ahead(experiment("mnist-fc40-fc40"), describe("fc40-fc40", (1, 28, 28), 10))
+    assert plan.exact and not plan.known and len(plan.jobs) == 15 * (1 + 3 * 16 + 3 * 14)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"metrics": ("min", "max", "random", "apoz_layer")},
+        {"initial": ("rewind", "reinit", "small_reinit"), "metrics": "min"},
+        {"initial": "reinit"},
+        {"stops": (Stop("cycles", 2), Stop("fraction", 0.5))},
+        {"metrics": "oracle", "schedule": "one_unit", "p": (None,)},
+    ],
+)
+def test_the_number_ahead_is_the_number_made(changed, store, tiny):
+    planned = small(**changed)
+    plan = ahead(planned, NETWORK, tiny.sha256)
+    assert plan.exact
+    run(planned, store=store)
+    assert len(store) == len(plan.jobs)
+    after = ahead(planned, NETWORK, tiny.sha256, store.get)
+    assert len(after.known) == len(store) and not after.jobs
+
+
+def test_what_the_store_holds_is_not_ahead(store, tiny):
+    run(small(seeds=(0,)), store=store)
+    plan = ahead(small(seeds=(0, 1)), NETWORK, tiny.sha256, store.get)
+    assert len(plan.known) == len(plan.jobs) == 7
+
+
+@pytest.mark.parametrize("kappa", [0.5, 1.0])
+def test_by_kappa_it_is_the_most_there_can_be(kappa, store, tiny):
+    stops = tuple(Stop("kappa", kappa, reading) for reading in ("last_good", "already_trained", "one_more"))
+    plan = ahead(small(stops=stops, metrics="min"), NETWORK, tiny.sha256)
+    assert not plan.exact and len(plan.jobs) == 2 * 6  # 7 5 3 2 1 0 units, the same for all stops
+    board = Board(store, tiny.sha256)
+    board.start(small(stops=stops, metrics="min").runs(), NETWORK)
+    finish(board)
+    assert len(store) == len(plan.jobs)
+
+
+@pytest.mark.parametrize("engine", ["stacked", "compact"])
+def test_costs_are_measured_on_a_part_of_the_data(engine, tiny):
+    prepared = Prepared(small(), tiny, NETWORK, engine)
+    jobs = list(ahead(small(), NETWORK).jobs.values())
+    cost = measure(prepared, jobs)
+    assert cost.epoch > 0 and cost.around >= 0 and cost.memory > 1e7 and cost.gpu_memory == 0
+    emptied = [job for job in ahead(small(p=(1.0,)), NETWORK).jobs.values() if job.mask.has_empty_layer]
+    assert measure(prepared, emptied[:1]).epoch > 0
+    part = first_images(tiny, 15)
+    assert [len(split) for split in part.parts.values()] == [15, 4, 5]
+    assert [len(split) for split in first_images(tiny, 999).parts.values()] == [150, 40, 50]
+
+
+def test_a_forecast_says_trainings_minutes_and_memory(store, tiny):
+    text = forecast(Prepared(small(), tiny, NETWORK, "stacked"), store, workers=2)
+    assert "small: 4 runs, 14 trainings; the store holds 0 of them, 14 are ahead" in text
+    assert "estimate for the engine 'stacked' with 2 workers" in text and "GB of memory" in text
+    assert "minutes if a training takes 2 epochs (an assumption" in text and EPOCHS > 2
+    assert len(store) == 0
+    run(small(), store=store)
+    more = forecast(Prepared(small(seeds=(0, 1, 2)), tiny, NETWORK, "stacked"), store, workers=1)
+    assert "the store holds 14 of them, 7 are ahead" in more and "as those in the store took" in more
+    done = forecast(Prepared(small(), tiny, NETWORK, "stacked"), store, workers=1)
+    assert done.endswith("the store holds 14 of them, 0 are ahead")
+    kappa = forecast(Prepared(small(stops=Stop("kappa", 0.9)), tiny, NETWORK, "stacked"), store, workers=1)
+    assert "at most " in kappa

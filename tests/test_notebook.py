@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+
+from dropnet_core.errors import InputError
+from dropnet_core.experiments import Experiment, experiment
+from dropnet_core.notebook import check_cells, declared_types, earlier_records, fits, provenance, says
+from dropnet_core.recipe import Recipe
+from dropnet_core.records import COLUMNS
+from dropnet_core.stops import Stop
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+DECLARED = 'p: float = 0.2\nseeds: list[int] = [0, 1]\nmetrics: list[str] = ["min"]\nlabel: str | None = None\nfast: bool = True'
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["p = 0.3", "p = 1", "seeds = [3]", "seeds = 3", 'metrics = ["min", "max"]', 'metrics = "min"', "label = None", 'label = "a"', "fast = False"],
+)
+def test_good_parameters_pass(line):
+    check_cells(["", DECLARED, f"# Parameters\n{line}\n"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('metrcs = "min"', "unknown parameter 'metrcs'; did you mean 'metrics'"),
+        ('p = "0.3"', "p is declared as float, but was given '0.3'"),
+        ("p = True", "p is declared as float"),
+        ("seeds = [0.5]", r"seeds is declared as list\[int\]"),
+        ("metrics = [1]", r"-y '\{metrics: \[a, b\]\}'"),
+        ("label = 3", "label is declared as str | None"),
+        ("fast = 1", "fast is declared as bool"),
+        ('p = float("nan")', "p is declared as float"),
+    ],
+)
+def test_a_bad_parameter_is_named_with_its_remedy(line, message):
+    with pytest.raises(InputError, match=message):
+        check_cells(["", DECLARED, f"# Parameters\n{line}\n"])
+
+
+def test_without_papermill_there_is_nothing_to_check():
+    check_cells(["", DECLARED, "p = 'anything'"])
+    check_cells([""])
+
+
+def parameters_cell(notebook: Path) -> str:
+    cells = nbformat.read(notebook, as_version=4).cells
+    (tagged,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", ())]
+    return tagged.source
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_parameter_is_typed_and_commented(notebook):
+    source = parameters_cell(notebook)
+    assert all(" = " in line and "  # " in line for line in source.splitlines())
+    values: dict = {}
+    exec(source, values)
+    types = declared_types(source)
+    assert len(types) == len(source.splitlines())
+    assert all(fits(values[name], annotation) for name, annotation in types.items())
+
+
+@pytest.mark.parametrize("settings", sorted((NOTEBOOKS / "params").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_papers_settings_give_the_experiment_of_the_table(settings):
+    """A notebook run with them computes the very runs that `python -m dropnet_core run` computes."""
+    given = yaml.safe_load(settings.read_text())
+    (notebook,) = [n for n in NOTEBOOKS.glob("*.ipynb") if f'paper: str = "{settings.stem}"' in parameters_cell(n)]
+    source = parameters_cell(notebook)
+    check_cells([source, "# Parameters\n" + "\n".join(f"{name} = {value!r}" for name, value in given.items())])
+    values: dict = {}
+    exec(source, values)
+    assert all(values[name] != value for name, value in given.items()), "a value equal to the default says nothing"
+    values |= given
+    recipe = Recipe(values["learning_rate"], max_epochs=values["max_epochs"], patience=values["patience"])
+    named = {name: values[name] for name in ("name", "data", "network", "metrics", "seeds", "selection", "p")}
+    made = Experiment(**named, stops=(Stop.parse(values["stop"]),), recipe=recipe)
+    assert set(made.runs()) == set(experiment(settings.stem).runs())
+
+
+def test_an_experiment_that_has_not_been_run_has_no_earlier_records(tmp_path, monkeypatch):
+    monkeypatch.setenv("DROPNET_RESULTS", str(tmp_path))
+    assert earlier_records("mnist-fc40-fc40") is None
+    (tmp_path / "mnist-fc40-fc40.csv").write_text("experiment,data\nmnist-fc40-fc40,mnist\n")
+    with pytest.raises(InputError, match=r"mnist-fc40-fc40.csv, line 1: the column"):
+        earlier_records("mnist-fc40-fc40")
+
+
+def test_provenance_counts_a_shared_training_once():
+    row = dict.fromkeys(COLUMNS, "x") | {"seed": 0, "seconds": 1800.0, "created": "2026-01-02T03:04:05+00:00", "test_loss": 1.0}
+    table = pd.DataFrame([row, row | {"metric": "max"}, row | {"seed": 1, "test_loss": 2.0, "created": "2026-01-04T00:00:00+00:00"}])
+    text = provenance(table)
+    assert "2 seeds" in text
+    assert "2 trainings in 1.0 hours" in text
+    assert "2026-01-02 to 2026-01-04" in text
+
+
+def test_a_finding_is_stated_either_way(capsys):
+    says("water is wet", True)
+    says("water is dry", False)
+    assert capsys.readouterr().out == "holds in this run: water is wet\ndoes NOT hold in this run: water is dry\n"
