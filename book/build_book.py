@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import nbformat
-from check_offline import remote_in_book
+from check_pages import missing_in_book
 
 ROOT = Path(__file__).resolve().parent.parent
 # what pages are made of, and what they may include or offer as a download
@@ -116,8 +116,8 @@ def build() -> None:
     staged = ROOT / "_build" / "stage"
     execute(stage(ROOT, staged))
     build_html(staged, ROOT)
-    if remote := remote_in_book(ROOT / "_build" / "html"):
-        raise SystemExit("\n".join([*remote, "the book loads the above from other hosts; it must not"]))
+    if missing := missing_in_book(ROOT / "_build" / "html"):
+        raise SystemExit("\n".join([*missing, "without a network, or without sight, a reader would miss the above"]))
 
 
 def refresh(names: Sequence[str]) -> None:

@@ -96,15 +96,22 @@ class Metric:
             lost = statistics["loss_without"][i] if "loss_without" in statistics else np.empty(0)
             score = np.asarray(self.score(LayerStatistics(mean, statistics[silent][i], lost), draw), dtype=np.float64)
             if score.shape != mean.shape or not np.isfinite(score).all():
+                others = int((~np.isfinite(score)).sum())
                 raise InputError(
                     f"the score of metric '{self.name}' must be {len(mean)} finite numbers, one a unit of the layer, "
-                    f"not an array of shape {score.shape} with {int((~np.isfinite(score)).sum())} others; mend its function"
+                    f"not an array of shape {score.shape} with {others} others; mend its function"
                 )
             scores.append(score)
         return scores
 
     def drop(
-        self, statistics: Statistics, mask: Mask, schedule: Schedule, selection: str, reading: str, draw: np.random.Generator
+        self,
+        statistics: Statistics,
+        mask: Mask,
+        schedule: Schedule,
+        selection: str,
+        reading: str,
+        draw: np.random.Generator,
     ) -> Mask:
         """The next mask: the schedule says how many units go, the score which ones (paper, Algorithm 1, step 4).
 
@@ -117,7 +124,9 @@ class Metric:
         layers = []
         for score, kept in zip(scores, mask.layers, strict=True):
             alone = Mask([kept])
-            layers.append(select([score], alone, schedule(alone.units_remaining), draw).layers[0] if kept.any() else kept)
+            layers.append(
+                select([score], alone, schedule(alone.units_remaining), draw).layers[0] if kept.any() else kept
+            )
         return Mask(layers)
 
 
@@ -125,7 +134,12 @@ metrics: Registry[Metric] = Registry("metric")
 
 
 def register(
-    name: str, *, scope: str = "global", needs: tuple[str, ...] = (), selection: str = "", replace: bool = False
+    name: str,
+    *,
+    scope: str = "global",
+    needs: tuple[str, ...] = (),
+    selection: str = "",
+    replace: bool = False,
 ) -> Callable[[ScoreFunction], ScoreFunction]:
     """Make a score function a metric that experiments, notebooks and the command line know by name.
 

@@ -145,7 +145,9 @@ class PlainNetwork(nn.Module):
     def __init__(self, network: Network, weights: Weights) -> None:
         super().__init__()
         self.network = network
-        self.weights = nn.ParameterDict({name.replace(".", "_"): nn.Parameter(w.clone()) for name, w in weights.items()})
+        self.weights = nn.ParameterDict(
+            {name.replace(".", "_"): nn.Parameter(w.clone()) for name, w in weights.items()}
+        )
 
     def parameter(self, layer: int, part: str) -> Tensor:
         return self.weights[f"{layer}_{part}"]

@@ -5,7 +5,6 @@ from typing import Generic, TypeVar
 
 from dropnet_core.errors import InputError, unknown
 
-
 T = TypeVar("T")
 
 

@@ -39,7 +39,15 @@ class Job:
         """What a store files the outcome under: 32 hexadecimal digits, equal for equal jobs on equal data."""
         order = self.seed if self.recipe.shuffle else None  # where nothing is shuffled, the seed has no say
         network = [self.network.name, self.network.shape, self.network.classes]
-        settings = [self.recipe.changes(), network, order, self.weights, self.mask.text(), self.needs, data_sha256]
+        settings = [
+            self.recipe.changes(),
+            network,
+            order,
+            self.weights,
+            self.mask.text(),
+            self.needs,
+            data_sha256,
+        ]
         return digest(settings, digits=32)
 
     def first_weights(self) -> Weights:

@@ -43,7 +43,9 @@ class Stop:
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise InputError(f"the stop '{self.rule}' needs a number, not {self.value!r}")
         if self.rule == "fraction" and not 0 <= self.value < 1:
-            raise InputError(f"a stop fraction lies at or above 0 and below 1, not {self.value}; the paper's code has 0.1")
+            raise InputError(
+                f"a stop fraction lies at or above 0 and below 1, not {self.value}; the paper's code has 0.1"
+            )
         if self.rule == "kappa" and not 0 < self.value <= 1:
             raise InputError(f"kappa lies above 0 and at most at 1, not {self.value}; try 0.95")
         if self.rule == "cycles" and (self.value < 1 or self.value != int(self.value)):
@@ -91,7 +93,9 @@ class Stop:
         try:
             value = float(words[1])
         except (IndexError, ValueError):
-            raise InputError(f"a stop reads 'fraction 0.1', 'kappa 0.95 last_good' or 'cycles 4', not '{text}'") from None
+            raise InputError(
+                f"a stop reads 'fraction 0.1', 'kappa 0.95 last_good' or 'cycles 4', not '{text}'"
+            ) from None
         if len(words) > 3:
             raise InputError(f"a stop has at most three words, rule, value and reading, not '{text}'")
         return cls(words[0], int(value) if words[0] == "cycles" and value == int(value) else value, *words[2:])

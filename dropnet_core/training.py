@@ -19,10 +19,10 @@ DEAD_MARGIN = 0.005  # a network at most this far above the share of the largest
 
 @dataclass
 class History:
-    """What each epoch left behind; one number an epoch. Accuracies lie between 0 and 1, losses are mean cross-entropies.
+    """What each epoch left behind, one number an epoch.
 
-    Training loss and accuracy are running means over the epoch while the weights move, as Keras reports them;
-    validation is evaluated after the epoch.
+    Accuracies lie between 0 and 1, losses are mean cross-entropies. Training loss and accuracy are running means
+    over the epoch while the weights move, as Keras reports them; validation is evaluated after the epoch.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -88,7 +88,9 @@ def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
     return images.to(dtype) / 255
 
 
-def batches(split: Split, size: int, dtype: torch.dtype, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    split: Split, size: int, dtype: torch.dtype, order: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (b, C, H, W) and labels (b,), in stored order unless another is given; the last batch may be partial."""
     for start in range(0, len(split.labels), size):
         chosen: slice | Tensor = slice(start, start + size) if order is None else order[start : start + size]

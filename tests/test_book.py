@@ -1,12 +1,15 @@
 """What the strict build does not notice by itself: stored outputs, the table of contents, other hosts."""
 
+import base64
+import hashlib
 from pathlib import Path
 
 import build_book
 import nbformat
 import pytest
 import yaml
-from check_offline import remote_in_book, remote_in_css, remote_in_html
+from check_pages import missing_in_book, remote_in_css, remote_in_html, wordless_in_html
+from figure_alternatives import descriptions
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from offline_math import mathjax_files
@@ -93,8 +96,8 @@ def test_table_of_contents_lists_every_notebook_and_only_pages_that_exist() -> N
         '<script src="https://cdn.example.org/a.js"></script>',
         "<script async src='//cdn.example.org/a.js'></script>",
         '<link rel="preload stylesheet" href="HTTP://example.org/a.css"/>',
-        '<img alt="" src="http://example.org/a.png">',
-        '<img src="a.png" srcset="a.png 1x, https://example.org/b.png 2x">',
+        '<img alt="a" src="http://example.org/a.png">',
+        '<img alt="a" src="a.png" srcset="a.png 1x, https://example.org/b.png 2x">',
         '<iframe src="https://example.org"></iframe>',
         '<p style="background: url(https://example.org/a.png)">x</p>',
         '<style>@import "https://example.org/a.css";</style>',
@@ -103,7 +106,7 @@ def test_table_of_contents_lists_every_notebook_and_only_pages_that_exist() -> N
 def test_a_resource_from_another_host_is_found(text: str, tmp_path: Path) -> None:
     assert len(remote_in_html(text)) == 1
     (tmp_path / "page.html").write_text(f"<html><body>{text}</body></html>", "utf-8")
-    (found,) = remote_in_book(tmp_path)
+    (found,) = missing_in_book(tmp_path)
     assert "page.html" in found and "example.org" in found.lower()
 
 
@@ -119,7 +122,7 @@ def test_what_a_page_may_name() -> None:
 
 def test_a_folder_without_pages_is_not_taken_for_a_clean_book(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="make book"):
-        remote_in_book(tmp_path)
+        missing_in_book(tmp_path)
 
 
 def test_mathematics_has_its_files() -> None:
@@ -163,3 +166,16 @@ print([os.environ[f"DROPNET_{name}"] for name in ("QUIET", "DEVICE", "DATA")])""
 
     with pytest.raises(SystemExit, match="(?s)no luck.*bad failed"):
         build_book.execute([bad])
+
+
+def test_a_picture_without_words_is_found():
+    assert wordless_in_html('<img src="a.png" alt="A curve that falls.">') == []
+    for tag in ('<img src="a.png">', '<img src="a.png" alt=" ">', '<img alt="_images/a.png" src="_images/a.png">'):
+        assert len(wordless_in_html(tag)) == 1
+
+
+def test_a_chart_in_a_notebook_keeps_its_words():
+    picture = base64.b64encode(b"bytes of a picture").decode()
+    output = {"data": {"image/png": picture}, "metadata": {"image/png": {"alt": "A curve that falls."}}}
+    notebook = {"cells": [{"cell_type": "markdown"}, {"outputs": [output, {"text": "no picture"}]}]}
+    assert descriptions(notebook) == {hashlib.sha256(b"bytes of a picture").hexdigest(): "A curve that falls."}

@@ -34,7 +34,9 @@ def some_jobs(data: DataSet, name: str, recipe: Recipe, seeds=range(2)) -> list[
 
 def difference(a: Outcome, b: Outcome) -> float:
     """The largest difference of any number of two outcomes that have the same epochs."""
-    pairs = [(x, y) for name in HISTORY for x, y in zip(getattr(a.history, name), getattr(b.history, name), strict=True)]
+    pairs = [
+        (x, y) for name in HISTORY for x, y in zip(getattr(a.history, name), getattr(b.history, name), strict=True)
+    ]
     pairs += [(a.test_loss, b.test_loss), (a.test_accuracy, b.test_accuracy)]
     pairs += [(a.best_test_accuracy, b.best_test_accuracy)]
     assert a.statistics.keys() == b.statistics.keys()
@@ -59,7 +61,13 @@ def test_engines_agree_with_the_reference_in_float64(tiny, engine, name):
 
 
 def test_engines_agree_on_the_oracles_statistic(tiny):
-    job = Job(replace(FLOAT64, max_epochs=2), describe("fc4-fc3", tiny.shape, 3), 0, 0, Mask([np.arange(4) != 1, np.ones(3)]))
+    job = Job(
+        replace(FLOAT64, max_epochs=2),
+        describe("fc4-fc3", tiny.shape, 3),
+        0,
+        0,
+        Mask([np.arange(4) != 1, np.ones(3)]),
+    )
     job = replace(job, needs=("loss_without",))
     expected = train_all("reference", tiny, [job])[job]
     for engine in ("compact", "stacked"):
@@ -103,6 +111,7 @@ def test_an_emptied_network_is_trained_once_and_its_record_is_what_training_give
     jobs = [job for job in some_jobs(tiny, "conv5-conv3", Recipe(max_epochs=30)) if job.mask.has_empty_layer]
     expected = train_all("reference", tiny, jobs)
     trained = []
+
     def counted(*arguments):
         trained.append(arguments)
         return train(*arguments)

@@ -1,5 +1,7 @@
 """The table of experiments, settings as words, names of curves and of changed experiments."""
 
+from typing import Any
+
 import pytest
 
 from dropnet_core.errors import InputError
@@ -28,7 +30,9 @@ def test_every_experiment_of_the_table_can_be_made():
     paper = [experiment(row["name"]) for row in rows() if row["source"] == "paper"]
     assert paper and all(e.recipe == Recipe() and e.selection == ("authors",) for e in paper)
     tiny_imagenet = experiment("tinyimagenet-vgg19")
-    assert tiny_imagenet.recipe == Recipe(patience=10, shuffle=True) and tiny_imagenet.score == ("abs_of_mean",)
+    assert tiny_imagenet.recipe == Recipe(patience=10, shuffle=True) and tiny_imagenet.score == (
+        "abs_of_mean",
+    )
     assert experiment("oracle-fc20-fc20").p == (None,)
     assert experiment("kappa-fc40-fc40").stops[1] == Stop("kappa", 0.9, "already_trained")
 
@@ -102,12 +106,22 @@ def test_settings_change_an_experiment_and_its_recipe():
 def test_a_changed_experiment_has_a_name_of_its_own():
     paper = experiment("mnist-fc40-fc40")
     assert paper.variant({"seeds": (3, 4)}).name == "mnist-fc40-fc40"
-    assert paper.variant({"p": (0.2,), "max_epochs": 100, "stops": (Stop("fraction", 0.05),)}).name == paper.name
+    assert (
+        paper.variant({"p": (0.2,), "max_epochs": 100, "stops": (Stop("fraction", 0.05),)}).name == paper.name
+    )
     # Pinned, because results are filed under these names.
     assert paper.variant({"data": "mnist5k"}).name == "mnist-fc40-fc40+c17628"
     assert paper.variant({"data": "mnist5k", "seeds": (7,)}).name == "mnist-fc40-fc40+c17628"
-    others = [{"p": (0.3,)}, {"max_epochs": 2}, {"max_epochs": 3}, {"stops": (Stop("cycles", 2),)}]
-    others += [{"metrics": ("min",)}, {"selection": ("exact",)}, {"initial": ("reinit",)}, {"network": "fc40-fc41"}]
+    others: list[dict[str, Any]] = [
+        {"p": (0.3,)},
+        {"max_epochs": 2},
+        {"max_epochs": 3},
+        {"stops": (Stop("cycles", 2),)},
+        {"metrics": ("min",)},
+        {"selection": ("exact",)},
+        {"initial": ("reinit",)},
+        {"network": "fc40-fc41"},
+    ]
     variants = [paper.variant(settings) for settings in others]
     assert len({variant.name for variant in variants} | {paper.name}) == len(others) + 1
     assert all(run.experiment == variants[0].name for run in variants[0].runs())
@@ -121,7 +135,9 @@ def test_an_unknown_experiment_names_the_nearest():
 
 
 def test_settings_are_read_from_words():
-    words = "metrics=min,max p=0.3,0.5 seeds=0-2,7 patience=4 learning_rate=0.01 shuffle=True precision=float64"
+    words = (
+        "metrics=min,max p=0.3,0.5 seeds=0-2,7 patience=4 learning_rate=0.01 shuffle=True precision=float64"
+    )
     assert parse_settings([*words.split(), "stop=kappa 0.9 one_more,cycles 3", "size=32"]) == {
         "metrics": ("min", "max"),
         "p": (0.3, 0.5),

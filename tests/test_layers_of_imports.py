@@ -23,7 +23,7 @@ runs algorithm oracle
 engines
 provenance store scheduler workers
 experiments records
-progress running
+progress running results forecast verification overview
 stats published
 charts curve_styles descriptions diagram plots
 notebook __main__

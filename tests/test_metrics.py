@@ -103,15 +103,15 @@ def test_a_metric_of_ones_own_takes_five_lines():
         return 1 - layer.zeros
 
     statistics = {"mean_of_abs": [np.zeros(3)], "zeros": [np.array([0.1, 0.9, 0.5])]}
-    after = metrics["test_often_on"].drop(
-        statistics, Mask.full((3,)), lambda left: 1, "exact", "mean_of_abs", DRAW
-    )
+    after = metrics["test_often_on"].drop(statistics, Mask.full((3,)), lambda left: 1, "exact", "mean_of_abs", DRAW)
     assert after.layers[0].tolist() == [True, False, True]
     with pytest.raises(InputError, match="exists already"):
         register("test_often_on")(often_on)
 
 
-@pytest.mark.parametrize(("bad", "message"), [(np.zeros(2), "3 finite numbers"), (np.array([1, np.nan, 2]), "1 others")])
+@pytest.mark.parametrize(
+    ("bad", "message"), [(np.zeros(2), "3 finite numbers"), (np.array([1, np.nan, 2]), "1 others")]
+)
 def test_a_metric_that_returns_nonsense_is_named(bad, message):
     register("test_nonsense", replace=True)(lambda layer, draw: bad)
     with pytest.raises(InputError, match=f"test_nonsense.*{message}"):

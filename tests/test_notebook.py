@@ -13,12 +13,28 @@ from dropnet_core.records import COLUMNS
 from dropnet_core.stops import Stop
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-DECLARED = 'p: float = 0.2\nseeds: list[int] = [0, 1]\nmetrics: list[str] = ["min"]\nlabel: str | None = None\nfast: bool = True'
+DECLARED = """
+p: float = 0.2
+seeds: list[int] = [0, 1]
+metrics: list[str] = ["min"]
+label: str | None = None
+fast: bool = True
+"""
 
 
 @pytest.mark.parametrize(
     "line",
-    ["p = 0.3", "p = 1", "seeds = [3]", "seeds = 3", 'metrics = ["min", "max"]', 'metrics = "min"', "label = None", 'label = "a"', "fast = False"],
+    [
+        "p = 0.3",
+        "p = 1",
+        "seeds = [3]",
+        "seeds = 3",
+        'metrics = ["min", "max"]',
+        'metrics = "min"',
+        "label = None",
+        'label = "a"',
+        "fast = False",
+    ],
 )
 def test_good_parameters_pass(line):
     check_cells(["", DECLARED, f"# Parameters\n{line}\n"])
@@ -90,8 +106,19 @@ def test_an_experiment_that_has_not_been_run_has_no_earlier_records(tmp_path, mo
 
 
 def test_provenance_counts_a_shared_training_once():
-    row = dict.fromkeys(COLUMNS, "x") | {"seed": 0, "seconds": 1800.0, "created": "2026-01-02T03:04:05+00:00", "test_loss": 1.0}
-    table = pd.DataFrame([row, row | {"metric": "max"}, row | {"seed": 1, "test_loss": 2.0, "created": "2026-01-04T00:00:00+00:00"}])
+    row = dict.fromkeys(COLUMNS, "x") | {
+        "seed": 0,
+        "seconds": 1800.0,
+        "created": "2026-01-02T03:04:05+00:00",
+        "test_loss": 1.0,
+    }
+    table = pd.DataFrame(
+        [
+            row,
+            row | {"metric": "max"},
+            row | {"seed": 1, "test_loss": 2.0, "created": "2026-01-04T00:00:00+00:00"},
+        ]
+    )
     text = provenance(table)
     assert "2 seeds" in text
     assert "2 trainings in 1.0 hours" in text

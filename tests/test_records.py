@@ -7,6 +7,7 @@ import pytest
 from tiny_runs import NETWORK, made_up_cycles, small
 
 from dropnet_core.errors import InputError
+from dropnet_core.recipe import Recipe
 from dropnet_core.records import (
     COLUMNS,
     KEY,
@@ -19,7 +20,6 @@ from dropnet_core.records import (
     records,
     write,
 )
-from dropnet_core.recipe import Recipe
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
 
@@ -46,7 +46,9 @@ def test_a_row_for_each_run_and_cycle(table, tiny):
     assert table.groupby(KEY[:-1], dropna=False).ngroups == 4
     first = table.iloc[:4]
     assert first["units_per_layer"].tolist()[0] == "4+3" and first["units_remaining"].tolist() == [7, 5, 3, 2]
-    assert first["cycle"].tolist() == [0, 1, 2, 3] and (first["fraction_remaining"] * 7).round(9).tolist() == [7, 5, 3, 2]
+    assert first["cycle"].tolist() == [0, 1, 2, 3] and (first["fraction_remaining"] * 7).round(
+        9
+    ).tolist() == [7, 5, 3, 2]
     assert set(table["seed"]) == {0, 1} and set(table["curve"]) == {"min", "max_layer"}
     row = first.iloc[0]
     assert row["parameters"] == 64 * 4 + 4 + 4 * 3 + 3 + 3 * 3 + 3 and row["macs"] == 64 * 4 + 4 * 3 + 3 * 3
@@ -57,7 +59,8 @@ def test_a_row_for_each_run_and_cycle(table, tiny):
 
 def test_one_unit_schedules_have_no_p(table_of):
     table = table_of(schedule="one_unit", p=(None,))
-    assert table["p"].isna().all() and table["units_remaining"].tolist()[:4] == [7, 6, 5, 4]
+    assert table["p"].isna().all() and complete(table) == 4
+    assert table["units_remaining"].tolist()[:4] == [7, 6, 5, 4]
 
 
 def test_a_file_keeps_the_records(table_of, tmp_path):
@@ -93,9 +96,15 @@ def test_numbers_are_compared_by_the_digits_of_a_file(table):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda text: text.replace("test_accuracy", "accuracy", 1), "line 1: the column 'test_accuracy' is missing"),
+        (
+            lambda text: text.replace("test_accuracy", "accuracy", 1),
+            "line 1: the column 'test_accuracy' is missing",
+        ),
         (lambda text: text[:-30], "line 17: .* values instead of 36; the file is damaged"),
-        (lambda text: text.replace(",0.736666667,", ",O.736666667,", 1), "line 2: 'O.7.*' is no number for test_accuracy"),
+        (
+            lambda text: text.replace(",0.736666667,", ",O.736666667,", 1),
+            "line 2: 'O.7.*' is no number for test_accuracy",
+        ),
         (lambda text: text + text.splitlines()[2] + "\n", "line 18: this run and cycle stands there already"),
         (lambda text: "", "line 1: the column 'experiment' is missing"),
         (lambda text: "\udcff", "cannot be read as a table of records"),
@@ -125,8 +134,10 @@ def test_shards_merge_to_the_whole(table_of, tmp_path):
     for changed in ({}, {"schedule": "one_unit", "p": (None,)}, {"p": (1.0,)}):
         table = table_of(**changed)
         write(table[table["seed"] == 1], tmp_path / "shard.csv")
-        merged, refused = merge(table[:0], [read(tmp_path / "shard.csv"), table[table["seed"] == 0], table])
+        shard = read(tmp_path / "shard.csv")
+        merged, refused = merge(table[:0], [shard, table[table["seed"] == 0], table])
         assert refused == 0 and len(merged) == len(table)
+        assert len(merge(shard, [table[table["seed"] == 1]])[0]) == len(shard)
         assert equal(merged.sort_values(KEY), table.sort_values(KEY)).all()
 
 

@@ -1,4 +1,4 @@
-"""From an experiment to its records: alone or beside others, at once or in pieces, and what is refused before."""
+"""From an experiment to its records, alone or beside others, at once or in pieces; what is refused."""
 
 import pytest
 import torch
@@ -64,7 +64,9 @@ def test_a_run_alone_is_the_run_beside_others(engine, tmp_path):
 def test_a_time_budget_ends_cleanly_and_a_later_call_goes_on(counting, monkeypatch, tmp_path):
     whole = run(small(), engine="compact", store=Store(tmp_path / "whole.sqlite"))
     ticks = iter(range(1000))
-    monkeypatch.setattr(scheduler.time, "monotonic", lambda: next(ticks))  # a second for each look at the clock
+    monkeypatch.setattr(
+        scheduler.time, "monotonic", lambda: next(ticks)
+    )  # a second for each look at the clock
     counting[0] = 0
     part = run(small(), engine="counting", minutes=5 / 60)
     assert 0 < counting[0] < 14 and 0 < len(part) < 16 and complete(part) < 4

@@ -1,4 +1,4 @@
-"""The board: equal jobs are one, the store comes first, runs do not disturb each other. Nothing is trained."""
+"""The board: equal jobs are one, the store comes first, runs leave each other alone. Nothing is trained."""
 
 import sqlite3
 from dataclasses import replace
@@ -98,7 +98,9 @@ def test_every_answer_is_told_with_its_run(store):
     board = board_of(small(seeds=(0,)), store)
     board.told = lambda run, job, outcome: told.append((run.metric, job.mask.units_remaining))
     finish(board)
-    assert sorted(told) == sorted([("min", n) for n in (7, 5, 3, 2)] + [("max_layer", n) for n in (7, 5, 3, 1)])
+    assert sorted(told) == sorted(
+        [("min", n) for n in (7, 5, 3, 2)] + [("max_layer", n) for n in (7, 5, 3, 1)]
+    )
 
 
 def test_a_damaged_entry_is_computed_again(store):

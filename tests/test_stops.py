@@ -34,7 +34,9 @@ def test_fraction_trains_the_first_cycle_at_or_below_it():
     assert cycles_until(Stop("fraction", 0.24), FALLING) == 4
 
 
-@pytest.mark.parametrize(("reading", "count", "result"), [("last_good", 4, 2), ("already_trained", 4, 3), ("one_more", 5, 4)])
+@pytest.mark.parametrize(
+    ("reading", "count", "result"), [("last_good", 4, 2), ("already_trained", 4, 3), ("one_more", 5, 4)]
+)
 def test_kappa_and_its_three_readings(reading, count, result):
     stop = Stop("kappa", 0.95, reading)
     assert cycles_until(stop, FALLING) == count
@@ -92,7 +94,13 @@ def test_bad_stops_say_what_is_wrong(text, message):
 
 
 def test_a_fraction_is_taken_as_the_decimal_number_that_was_written():
-    assert [fraction(p)(left) for p, left in [(0.1, 10), (0.3, 10), (0.9, 10), (0.2, 80), (0.29, 100)]] == [1, 3, 9, 16, 29]
+    assert [fraction(p)(left) for p, left in [(0.1, 10), (0.3, 10), (0.9, 10), (0.2, 80), (0.29, 100)]] == [
+        1,
+        3,
+        9,
+        16,
+        29,
+    ]
     assert fraction(0.2)(4) == 0
     assert fraction(1)(7) == 7
 

@@ -16,8 +16,18 @@ from dropnet_core.training import History, Outcome
 
 def outcome(loss: float = 0.1 + 0.2) -> Outcome:
     history = History([loss, math.nan], [1 / 3, 0.5], [math.inf, 1e-300], [0.25, 0.75])
-    statistics = {"mean_of_abs": [np.array([0.1, 1 / 3, 0.0]), np.array([])], "zeros": [np.ones(3), np.zeros(0)]}
+    statistics = {
+        "mean_of_abs": [np.array([0.1, 1 / 3, 0.0]), np.array([])],
+        "zeros": [np.ones(3), np.zeros(0)],
+    }
     return Outcome(history, loss, 0.5, 0.625, statistics, 1.5, {"engine": "reference"})
+
+
+def found(store: Store, key: str) -> Outcome:
+    """What the store must hold under this key."""
+    outcome = store.get(key)
+    assert outcome is not None
+    return outcome
 
 
 @pytest.fixture
@@ -27,11 +37,11 @@ def place(tmp_path):
 
 def test_an_outcome_comes_back_digit_for_digit(place):
     Store(place).put("a", outcome())
-    found = Store(place).get("a")
-    assert repr(found.history) == repr(outcome().history) and found.test_loss == 0.1 + 0.2
-    assert found.provenance == {"engine": "reference"} and found.seconds == 1.5
+    back = found(Store(place), "a")
+    assert repr(back.history) == repr(outcome().history) and back.test_loss == 0.1 + 0.2
+    assert back.provenance == {"engine": "reference"} and back.seconds == 1.5
     for name, layers in outcome().statistics.items():
-        for expected, layer in zip(layers, found.statistics[name], strict=True):
+        for expected, layer in zip(layers, back.statistics[name], strict=True):
             assert layer.dtype == np.float64 and layer.tolist() == expected.tolist()
     assert encode(decode(encode(outcome()))) == encode(outcome())
 
@@ -42,7 +52,7 @@ def test_a_key_holds_one_outcome(place):
     store.put("a", outcome(1.0))
     store.put("a", outcome(2.0))
     store.put("b", outcome(3.0))
-    assert len(store) == 2 and store.get("a").test_loss == 2.0
+    assert len(store) == 2 and found(store, "a").test_loss == 2.0
     store.close()
 
 
@@ -53,11 +63,13 @@ def test_a_damaged_entry_is_named_and_counts_as_missing(place, content):
     store.put("def", outcome(2.0))
     with sqlite3.connect(place) as database:
         database.execute("UPDATE outcomes SET content = ? WHERE key = 'abc'", (content,))
-    with pytest.warns(UserWarning, match=r"entry abc of the store .*store\.sqlite is damaged and will be comp"):
+    with pytest.warns(
+        UserWarning, match=r"entry abc of the store .*store\.sqlite is damaged and will be comp"
+    ):
         assert store.get("abc") is None
-    assert store.get("def").test_loss == 2.0
+    assert found(store, "def").test_loss == 2.0
     store.put("abc", outcome(3.0))
-    assert store.get("abc").test_loss == 3.0
+    assert found(store, "abc").test_loss == 3.0
 
 
 def test_a_file_that_is_no_store_is_refused(place):
@@ -93,7 +105,8 @@ def test_a_new_store_waits_for_another_process_that_opens_it(place):
     """Two commands may start at the same moment; SQLite does not wait when a file becomes a shared one."""
     place.parent.mkdir()
     other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN EXCLUSIVE")
+    other.execute("CREATE TABLE begun (key TEXT)")
+    other.execute("BEGIN IMMEDIATE")
 
     def leave() -> None:
         time.sleep(0.3)
@@ -116,7 +129,7 @@ def test_many_write_at_once(place):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(0, 60, 15)))  # the ranges overlap
     store = Store(place)
-    assert len(store) == 65 and all(store.get(str(n)).test_loss == n for n in range(65))
+    assert len(store) == 65 and all(found(store, str(n)).test_loss == n for n in range(65))
 
 
 def test_the_default_place(monkeypatch, tmp_path):

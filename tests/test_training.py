@@ -77,7 +77,12 @@ PINNED: dict[str, list[float]] = {
 
 @pytest.mark.parametrize(
     ("accuracy", "loss", "empty", "expected"),
-    [(0.9, 1.0, False, "ok"), (0.105, 2.3, False, "collapsed"), (0.1, 2.3, True, "empty-layer"), (0.9, math.nan, True, "diverged")],
+    [
+        (0.9, 1.0, False, "ok"),
+        (0.105, 2.3, False, "collapsed"),
+        (0.1, 2.3, True, "empty-layer"),
+        (0.9, math.nan, True, "diverged"),
+    ],
 )
 def test_status(accuracy, loss, empty, expected):
     outcome = Outcome(History([loss], [0.1], [1.0], [0.1]), 1.0, accuracy, accuracy, {})

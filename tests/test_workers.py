@@ -1,9 +1,10 @@
-"""Trainings in one process or in several; processes that die. How many work together does not change a record."""
+"""Trainings in one process or in several: the same records, and what happens when a process dies."""
 
 import multiprocessing
 import threading
 from multiprocessing.connection import Pipe
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tiny_runs import NETWORK, answer, small
@@ -32,7 +33,9 @@ def prepare(tiny):
 def test_two_workers_make_the_records_of_one(prepare, tmp_path, engine):
     tables = []
     for count in (1, 2):
-        prepared, board = prepare(tmp_path / f"{count}.sqlite", engine, metrics=("min", "max_layer", "random"))
+        prepared, board = prepare(
+            tmp_path / f"{count}.sqlite", engine, metrics=("min", "max_layer", "random")
+        )
         prepared.train(board, count)
         assert board.finished == set(prepared.experiment.runs())
         tables.append(prepared.records(board.cycles))
@@ -41,10 +44,17 @@ def test_two_workers_make_the_records_of_one(prepare, tmp_path, engine):
 
 
 def test_a_worker_that_is_killed_is_told_and_loses_nothing_else(prepare, tmp_path):
-    """As when memory runs out. The kill falls into the first delivery, while the worker asks for its next job."""
+    """As when memory runs out. It falls into the first delivery, while the worker asks for its next job."""
     prepared, board = prepare(tmp_path / "killed.sqlite")
-    board.told = lambda *_: [child.kill() for child in multiprocessing.active_children()]
-    with pytest.raises(InputError, match=r"a worker process died \(exit code -9\).* what was trained is kept"):
+
+    def kill(*_):
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    board.told = kill
+    with pytest.raises(
+        InputError, match=r"a worker process died \(exit code -9\).* what was trained is kept"
+    ):
         workers.train_in_processes(board, prepared.data, "compact", 1)
     assert len(board.store) == 1
     _, again = prepare(tmp_path / "killed.sqlite")
@@ -54,12 +64,16 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing_else(prepare, tmp_pat
     assert equal(prepared.records(again.cycles), prepared.records(alone.cycles)).all()
 
 
+def ended(exitcode: int) -> Any:
+    """A process that is over."""
+    return SimpleNamespace(join=lambda: None, exitcode=exitcode)
+
+
 @pytest.fixture
 def pair():
     """A worker's near end and the far end of its connection, without a process."""
     near, far = Pipe()
-    process = SimpleNamespace(join=lambda: None, exitcode=0)
-    yield workers.Worker(near, process), far
+    yield workers.Worker(near, ended(0)), far
     near.close()
     far.close()
 
@@ -117,7 +131,7 @@ def test_a_worker_leaves_in_peace_or_not(pair, board):
 def test_a_worker_that_died_with_a_message_unread_or_half_sent(board):
     for end_badly in (lambda near, far: near.send([]), lambda near, far: far._send(b"\x00\x00\x00\x09half")):
         near, far = Pipe()
-        worker = workers.Worker(near, SimpleNamespace(join=lambda: None, exitcode=-9), holds=1, asked=1)
+        worker = workers.Worker(near, ended(-9), holds=1, asked=1)
         end_badly(near, far)
         far.close()
         workers.answer(worker, board, [worker])  # writes to nobody
@@ -127,7 +141,7 @@ def test_a_worker_that_died_with_a_message_unread_or_half_sent(board):
 
 def test_a_worker_stops_when_nobody_listens(tiny, board, monkeypatch):
     """The far side of a pipe whose near side is gone: the process must not train on for nobody."""
-    left = []
+    left: list[int] = []
     monkeypatch.setattr(workers.os, "_exit", left.append)
     monkeypatch.setattr(workers.signal, "signal", lambda *_: None)
     near, far = Pipe()

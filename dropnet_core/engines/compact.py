@@ -7,8 +7,8 @@ import torch
 
 from dropnet_core.compaction import compact, expand
 from dropnet_core.data import DataSet
-from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.emptied import Emptied
+from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.networks import PlainNetwork
 from dropnet_core.runs import Job

@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dropnet_core.data import DataSet, Split
-from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.emptied import Emptied
+from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.errors import InputError
 from dropnet_core.networks import Weights
@@ -159,7 +159,11 @@ class Stack:
             spread[place, kept] = own
             gather[own] = place * spread.shape[1] + kept
             start += len(member.layers[0])
-        self.spread, self.gather, self.shape = spread.flatten().to(self.device), gather.to(self.device), spread.shape
+        self.spread, self.gather, self.shape = (
+            spread.flatten().to(self.device),
+            gather.to(self.device),
+            spread.shape,
+        )
 
     def space(self, count: int) -> "Space":
         """The buffers for a batch of this many images, made once: asking the system for memory in each step
@@ -262,7 +266,12 @@ class Stacked:
             splits, stack = self.prepared[recipe.precision], Stack(group)
             train = stack.epoch(splits.train, recipe.batch_size, recipe.learning_rate)
             stack.hand_back()
-            for member, a, b in zip(group, zip(*train, strict=True), zip(*stack.evaluate(splits.validation), strict=True), strict=True):
+            for member, a, b in zip(
+                group,
+                zip(*train, strict=True),
+                zip(*stack.evaluate(splits.validation), strict=True),
+                strict=True,
+            ):
                 member.history.add(a, b)
             improved = [member for member in group if member.history.improved()]
             if improved:

@@ -1,7 +1,7 @@
-"""Find what a built book would load from another host: python book/check_offline.py _build/html
+"""Find what a reader would miss without a network or without sight: python book/check_pages.py _build/html
 
 Links that a reader may click are fine; scripts, styles, images, fonts and frames that a page fetches by
-itself are not, because the book must read the same without a network.
+itself are not, because the book must read the same without a network. Every picture needs a text alternative.
 """
 
 import re
@@ -35,6 +35,7 @@ class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self.wordless: list[str] = []
         self._in_style = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -48,6 +49,8 @@ class _Page(HTMLParser):
             addresses = addresses if name == "srcset" else [value]
             self.found += [f"<{tag} {name}> {address}" for address in addresses if REMOTE.match(address)]
         self.found += [f"<{tag} style> {address}" for address in remote_in_css(values.get("style", ""))]
+        if tag == "img" and (not values.get("alt", "").strip() or values["alt"].strip() == values.get("src", "")):
+            self.wordless.append(f"<img> {values.get('src', '')} has no text alternative")
         self._in_style = tag == "style"
 
     def handle_endtag(self, tag: str) -> None:
@@ -71,22 +74,33 @@ def remote_in_html(text: str) -> list[str]:
     return page.found
 
 
-def remote_in_book(folder: Path) -> list[str]:
-    """The same for every page and style sheet under `folder`, each line preceded by its file.
+def wordless_in_html(text: str) -> list[str]:
+    """Pictures of a page without a text alternative; Sphinx writes the file's name where it knows none."""
+    page = _Page()
+    page.feed(text)
+    page.close()
+    return page.wordless
+
+
+def missing_in_book(folder: Path) -> list[str]:
+    """Both for every page, and other hosts for every style sheet, under `folder`; each line begins with its file.
 
     Raises FileNotFoundError where `folder` holds no page.
     """
     pages = sorted(folder.rglob("*.html"))
     if not pages:
         raise FileNotFoundError(f"no HTML page under {folder}; build the book first: make book")
-    found = [f"{page}: {line}" for page in pages for line in remote_in_html(page.read_text("utf-8"))]
+    found = []
+    for page in pages:
+        text = page.read_text("utf-8")
+        found += [f"{page}: {line}" for line in (*remote_in_html(text), *wordless_in_html(text))]
     for sheet in sorted(folder.rglob("*.css")):
         found += [f"{sheet}: {address}" for address in remote_in_css(sheet.read_text("utf-8"))]
     return found
 
 
 if __name__ == "__main__":
-    complaints = remote_in_book(Path(sys.argv[1]))
+    complaints = missing_in_book(Path(sys.argv[1]))
     print(*complaints, sep="\n", end="\n" if complaints else "")
-    print(f"{sys.argv[1]}: {len(complaints)} resources from other hosts")
+    print(f"{sys.argv[1]}: {len(complaints)} resources from other hosts or pictures without words")
     sys.exit(1 if complaints else 0)

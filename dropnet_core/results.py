@@ -1,0 +1,106 @@
+"""A folder of results: one file of records for each experiment."""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from dropnet_core.experiments import seeds_text
+from dropnet_core.records import COLUMNS, cannot_write, complete, merge, read, write
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of rows that were merged into a file.
+
+    added    rows that were not there
+    already  rows that stood there equal
+    refused  rows that stood there otherwise; those in the file stay
+    """
+
+    file: Path
+    added: int
+    already: int
+    refused: int
+
+    def __str__(self) -> str:
+        rest = f"{self.already:,} already there, {self.refused:,} refused"
+        return f"{self.file}: {self.added:,} rows added, {rest}"
+
+
+def file_of(experiment: str, folder: Path) -> Path:
+    """The file of an experiment's records; it need not exist."""
+    return folder / f"{experiment}.csv"
+
+
+def earlier(experiment: str, folder: Path) -> pd.DataFrame:
+    """The records of an experiment in this folder, perhaps none. Raises InputError if the file is damaged."""
+    file = file_of(experiment, folder)
+    return read(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder and a file in it, which is removed. Raises InputError if that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
+            pass
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def add(tables: Iterable[pd.DataFrame], folder: Path) -> list[Merged]:
+    """Merge records into the files of their experiments. Nothing is written unless all of it can be merged.
+
+    Raises InputError if a file is damaged, if rows belong to another experiment of the same name, or if the
+    folder cannot be written.
+    """
+    check_writable(folder)
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for table in tables:
+        for name, part in table.groupby("experiment", sort=False):
+            parts.setdefault(str(name), []).append(part)
+    before = {name: earlier(name, folder) for name in parts}
+    merged = {name: merge(before[name], new) for name, new in parts.items()}
+    done = []
+    for name, (after, refused) in merged.items():
+        file, added = file_of(name, folder), len(after) - len(before[name])
+        if added:
+            write(after, file)
+        done.append(Merged(file, added, sum(map(len, parts[name])) - added - refused, refused))
+    return done
+
+
+def summary(folder: Path) -> pd.DataFrame:
+    """One row for each experiment with records in this folder.
+
+    Columns: experiment, seeds ("0-14"), cycles (the most of any run), rows, runs, complete (runs that reached
+    their stop), hours (of one core, each training once), hardware, torch, first and last (days).
+    """
+    rows = []
+    for file in sorted(folder.glob("*.csv")):
+        table = read(file)
+        if table.empty:
+            continue
+        # Runs may share a training: the unpruned network of a seed stands in the rows of all metrics.
+        trainings = table.drop_duplicates(["seed", "created", "seconds", "test_loss"])
+        days = table["created"].str[:10]
+        rows.append(
+            {
+                "experiment": table["experiment"].iloc[0],
+                "seeds": seeds_text(table["seed"].unique()),
+                "cycles": int(table["cycle"].max()) + 1,
+                "rows": len(table),
+                "runs": int((table["cycle"] == 0).sum()),
+                "complete": complete(table),
+                "hours": float(trainings["seconds"].sum()) / 3600,
+                "hardware": ", ".join(table["hardware"].unique()),
+                "torch": ", ".join(table["torch"].unique()),
+                "first": days.min(),
+                "last": days.max(),
+            }
+        )
+    columns = "experiment seeds cycles rows runs complete hours hardware torch first last".split()
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,146 @@
+"""From an experiment to its records."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from dropnet_core.data import DataSet, load
+from dropnet_core.engines import engines, fastest
+from dropnet_core.errors import InputError, unknown
+from dropnet_core.experiments import Experiment
+from dropnet_core.networks import Network, describe
+from dropnet_core.progress import Bar
+from dropnet_core.records import records
+from dropnet_core.runs import Cycle, Job, Run
+from dropnet_core.scheduler import Board
+from dropnet_core.store import Store
+from dropnet_core.training import Outcome
+from dropnet_core.workers import train_here, train_in_processes
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment whose names have been looked up and whose data has been read: it can only work now."""
+
+    experiment: Experiment
+    data: DataSet
+    network: Network
+    engine: str
+
+    @classmethod
+    def of(cls, experiment: Experiment, engine: str = "auto", device: str = "auto") -> "Prepared":
+        """Look everything up. Raises InputError for what cannot work, before any training."""
+        place = find_device(device)
+        if engine != "auto":
+            _ = engines[engine]
+        data = load(experiment.data, size=experiment.size, colour=experiment.colour)
+        network = describe(experiment.network, data.shape, data.classes)
+        chosen = fastest(network, experiment.recipe) if engine == "auto" else engine
+        return cls(experiment, data.to(place), network, chosen)
+
+    def board(self, store: Store, deadline: float = float("inf")) -> Board:
+        """A board on which all runs have started, as far as the store reaches."""
+        board = Board(store, self.data.sha256, deadline)
+        board.start(self.experiment.runs(), self.network)
+        return board
+
+    def train(self, board: Board, workers: int = 1) -> None:
+        """Train what is open on the board, with a bar. What an interruption leaves on the board is sound."""
+        with Bar(self.experiment.name, len(board.cycles)) as bar, one_thread():
+            bar.finished(len(board.finished))
+            trainings = 0
+
+            def told(run: Run, job: Job, outcome: Outcome) -> None:
+                nonlocal trainings
+                trainings += 1
+                bar.cycle(trainings, job.mask.fraction_remaining, outcome.test_accuracy)
+                bar.finished(len(board.finished))
+
+            board.told = told
+            if workers == 1:
+                train_here(board, self.data, self.engine)
+            else:
+                train_in_processes(board, self.data, self.engine, workers)
+            bar.finished(len(board.finished))
+
+    def records(self, cycles: dict[Run, list[Cycle]]) -> pd.DataFrame:
+        """The rows of these cycles."""
+        return records(self.experiment, cycles, self.network, self.data)
+
+
+def run(
+    experiment: Experiment,
+    *,
+    store: Store | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    workers: int = 1,
+    minutes: float | None = None,
+) -> pd.DataFrame:
+    """Run an experiment, or what of it the store does not hold yet, and return its records.
+
+    engine   "auto", or a name in `dropnet_core.engines.engines`
+    device   "auto", "cpu", "cuda" or "cuda:N"
+    workers  processes, each with one thread; on a GPU, 1
+    minutes  no training starts after this time; a later call goes on from there
+
+    Raises InputError for anything that cannot work, before any training.
+    """
+    deadline = check_limits(workers, minutes)
+    prepared = Prepared.of(experiment, engine, device)
+    board = prepared.board(Store() if store is None else store, deadline)
+    prepared.train(board, workers)
+    return prepared.records(board.cycles)
+
+
+def check_limits(workers: int, minutes: float | None) -> float:
+    """The time, by the monotonic clock, after which no training starts.
+
+    Raises InputError for limits that cannot be.
+    """
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise InputError(
+            f"workers is a whole number of at least 1, not {workers!r}; one a core is a good choice"
+        )
+    if minutes is not None and not minutes > 0:
+        raise InputError(f"minutes is a time budget above 0, not {minutes!r}; leave it out for no limit")
+    return time.monotonic() + minutes * 60 if minutes is not None else float("inf")
+
+
+def find_device(name: str) -> torch.device:
+    """The device of this name; "auto" is the one that DROPNET_DEVICE names, else a GPU where there is one.
+
+    Raises InputError for a device that is not there.
+    """
+    if name == "auto":
+        name = os.environ.get("DROPNET_DEVICE") or "auto"
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda"):
+        raise unknown("device", name, ("auto", "cpu", "cuda"))
+    if kind == "cuda" and (number or "0").isdigit() and int(number or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"the device '{name}' is not there: torch sees {torch.cuda.device_count()} GPUs; "
+            "use 'cpu' or 'auto'"
+        )
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise InputError(f"'{name}' is no device; use auto, cpu, cuda or cuda:N") from None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch: their number changes sums in the last digits, and records with them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,81 @@
+"""Many runs at once: each one's next job is looked up, or handed to whoever trains."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from dropnet_core.algorithm import Path, path
+from dropnet_core.networks import Network
+from dropnet_core.runs import Cycle, Job, Run
+from dropnet_core.store import Store
+from dropnet_core.training import Outcome
+
+
+@dataclass
+class Board:
+    """Where runs post the jobs they wait for, and engines find them.
+
+    Equal jobs are one: the unpruned network of a seed is trained once for all metrics. `told` is called after
+    each job's outcome with the run that waited for it.
+    """
+
+    store: Store
+    data_sha256: str
+    deadline: float = float("inf")
+    told: Callable[[Run, Job, Outcome], None] = lambda run, job, outcome: None
+    cycles: dict[Run, list[Cycle]] = field(default_factory=dict)
+    _paths: dict[Run, Path] = field(default_factory=dict)
+    _waiting: dict[str, list[Run]] = field(default_factory=dict)
+    _open: deque[Job] = field(default_factory=deque)
+
+    def start(self, runs: Iterable[Run], network: Network) -> None:
+        """Begin these runs, and advance each at once as far as the store reaches."""
+        for run in runs:
+            self.cycles[run] = []
+            self._paths[run] = path(run, network, self.cycles[run])
+            self._follow(run, next(self._paths[run]))
+
+    def take(self, count: int) -> list[Job]:
+        """At most this many open jobs; none after the deadline."""
+        if time.monotonic() >= self.deadline:
+            return []
+        return [self._open.popleft() for _ in range(min(count, len(self._open)))]
+
+    def deliver(self, job: Job, outcome: Outcome) -> None:
+        """Keep an outcome and let every run that waited for it go on."""
+        key = job.key(self.data_sha256)
+        self.store.put(key, outcome)
+        for run in self._waiting.pop(key):
+            self._follow(run, self._advance(run, job, outcome))
+
+    @property
+    def open_jobs(self) -> int:
+        return len(self._open)
+
+    @property
+    def finished(self) -> set[Run]:
+        """The runs that have reached their stop."""
+        return set(self.cycles) - set(self._paths)
+
+    def _advance(self, run: Run, job: Job, outcome: Outcome) -> Job | None:
+        """Send a run the outcome it waited for. Returns the job it wants next, or None at its stop."""
+        self.told(run, job, outcome)
+        try:
+            return self._paths[run].send(outcome)
+        except StopIteration:
+            del self._paths[run]
+            return None
+
+    def _follow(self, run: Run, job: Job | None) -> None:
+        """Go on with a run as far as the store reaches, then post the job it waits for."""
+        while job is not None:
+            key = job.key(self.data_sha256)
+            if key in self._waiting:
+                self._waiting[key].append(run)
+                return
+            if (known := self.store.get(key)) is None:
+                self._waiting[key] = [run]
+                self._open.append(job)
+                return
+            job = self._advance(run, job, known)

@@ -1,0 +1,129 @@
+"""Records computed again and compared."""
+
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dropnet_core.errors import InputError
+from dropnet_core.experiments import Experiment, experiment, names
+from dropnet_core.recipe import Recipe
+from dropnet_core.records import COLUMNS, KEY, PROVENANCE, as_written, row
+from dropnet_core.running import Prepared
+from dropnet_core.runs import Run
+from dropnet_core.scheduler import Board
+from dropnet_core.stops import Stop
+from dropnet_core.store import Store
+from dropnet_core.streams import stream
+
+MEASURED = [column for column in COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
+ACCURACY, LOSS = 0.002, 0.01  # absolute, relative: how far rounding alone moves a training of the same length
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row computed again.
+
+    name          experiment, curve, seed and cycle, for a reader
+    grade         "equal", "within rounding" (the same units, epochs and status, close numbers) or "different"
+    differences   column -> (value in the file, value now)
+    same_machine  whether both were made by the same hardware, device and torch
+    """
+
+    name: str
+    grade: str
+    differences: dict[str, tuple[str, str]]
+    same_machine: bool
+
+    def __str__(self) -> str:
+        pairs = "; ".join(
+            f"{column} {was} then, {now} now" for column, (was, now) in self.differences.items()
+        )
+        return f"{self.name}: {self.grade}" + (f" ({pairs})" if pairs else "")
+
+
+def by_lot(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+    """So many rows of a table, chosen by lot; all rows if it has no more."""
+    chosen = stream(seed, "verification").permutation(len(table))[:count]
+    return table.iloc[sorted(chosen)]
+
+
+def planned_experiment(table: pd.DataFrame, settings: dict[str, Any]) -> Experiment:
+    """An experiment with the recipe that these records were made by.
+
+    A file tells a recipe by its digest only. The recipe tried is that of the table's experiment, or the
+    default one for a name that is not in the table, with these settings. Raises InputError if its digest is
+    another.
+    """
+    first = table.iloc[0]
+    name, base = str(first["experiment"]), str(first["experiment"]).partition("+")[0]
+    recipe = experiment(base).recipe if base in names() else Recipe()
+    planned = Experiment(
+        name, first["data"], first["network"], (first["metric"],), (0,), (first["selection"],), recipe=recipe
+    ).with_settings(settings)
+    for digest in table["recipe"].unique():
+        if digest != planned.recipe.digest:
+            raise InputError(
+                f"the records of '{name}' were made by recipe {digest}, not by {planned.recipe.digest}; "
+                "give the settings they were made with, for example --set max_epochs=2"
+            )
+    return planned
+
+
+def run_of(record: pd.Series, planned: Experiment) -> Run:
+    """The run of a record, as far as its cycle."""
+    p = None if pd.isna(record["p"]) else float(record["p"])
+    return Run(
+        record["experiment"], record["data"], record["network"], record["metric"], int(record["seed"]),
+        record["selection"], p, record["schedule"], record["score"], record["initial"],
+        Stop("cycles", int(record["cycle"]) + 1), planned.recipe,
+    )  # fmt: skip
+
+
+def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
+    """Train the runs of these rows anew, up to each row's cycle, with a fresh store, and compare.
+
+    Each row is computed by the engine that made it and, if there is one here, on its kind of device. Raises
+    InputError for data, settings or engines that are not those of the records.
+    """
+    planned = planned_experiment(rows, settings)
+    for (data, network, engine, device), part in rows.groupby(["data", "network", "engine", "device"]):
+        own = replace(planned, data=str(data), network=str(network))
+        prepared = Prepared.of(own, str(engine), "auto" if device == "cuda" else "cpu")
+        if set(part["data_sha256"]) != {prepared.data.sha256}:
+            raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
+        runs = [run_of(record, own) for _, record in part.iterrows()]
+        with tempfile.TemporaryDirectory() as folder:
+            board = Board(Store(Path(folder) / "verification.sqlite"), prepared.data.sha256)
+            board.start(dict.fromkeys(runs), prepared.network)
+            prepared.train(board)
+            board.store.close()
+        for run, (_, record) in zip(runs, part.iterrows(), strict=True):
+            number, cycles = int(record["cycle"]), board.cycles[run]
+            last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
+            again = row(own, run, last, cycles[last], prepared.network, prepared.data)
+            yield compared(record, pd.Series(again))
+
+
+def compared(record: pd.Series, again: pd.Series) -> Verdict:
+    """The verdict on a record and what came of computing it again."""
+    texts = as_written(pd.DataFrame([record, again])[["cycle", *MEASURED]])
+    differing = [column for column in ("cycle", *MEASURED) if texts[column][0] != texts[column][1]]
+    near = all(close(column, record[column], again[column]) for column in differing)
+    return Verdict(
+        f"{record['experiment']} {record['curve']}, seed {record['seed']}, cycle {record['cycle']}",
+        "equal" if not differing else "within rounding" if near else "different",
+        {column: (texts[column][0], texts[column][1]) for column in differing},
+        all(record[column] == again[column] for column in ("hardware", "device", "torch")),
+    )
+
+
+def close(column: str, was: Any, now: Any) -> bool:
+    """Whether rounding alone can explain two different values of a column."""
+    if column.endswith("accuracy"):
+        return abs(was - now) <= ACCURACY
+    return column.endswith("loss") and math.isclose(was, now, rel_tol=LOSS)

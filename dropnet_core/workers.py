@@ -1,0 +1,116 @@
+"""One process a core: each trains by an engine of its own and asks the board for jobs."""
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+import torch.multiprocessing
+
+from dropnet_core.data import DataSet
+from dropnet_core.engines import engines
+from dropnet_core.errors import InputError
+from dropnet_core.provenance import stamped
+from dropnet_core.runs import Job
+from dropnet_core.scheduler import Board
+
+
+def train_here(board: Board, data: DataSet, engine: str) -> None:
+    """Train the board's jobs in this process until none is open."""
+    for job, outcome in engines[engine](data, board.take):
+        board.deliver(job, stamped(outcome, engine, data.train.labels.device))
+
+
+def work(connection: Connection, data: DataSet, engine: str) -> None:
+    """What a worker process does: ask for jobs, train them, send outcomes back."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the asking one decides
+    torch.set_num_threads(1)  # two busy threads in one process lose badly where cores are shared
+
+    def take(count: int) -> list[Job]:
+        connection.send(count)
+        jobs: list[Job] = connection.recv()
+        return jobs
+
+    try:
+        for job, outcome in engines[engine](data, take):
+            connection.send((job, stamped(outcome, engine, data.train.labels.device)))
+    except (ConnectionError, EOFError):  # the asking process is gone; nobody waits for an answer
+        os._exit(1)
+    except Exception as error:
+        connection.send(error)
+
+
+@dataclass
+class Worker:
+    """The near end of a worker process."""
+
+    connection: Connection
+    process: SpawnProcess
+    holds: int = 0
+    asked: int = 0
+
+
+def train_in_processes(board: Board, data: DataSet, engine: str, workers: int) -> None:
+    """Train the board's jobs in this many processes until none is open.
+
+    A worker gets no more than its share of all unfinished jobs, so that one stack does not hold them all.
+    Raises InputError if a worker dies, as the system kills one when memory runs out; what was delivered is
+    kept.
+    """
+    context = torch.multiprocessing.get_context("spawn")
+    staff: list[Worker] = []
+    for _ in range(workers):
+        near, far = context.Pipe()
+        process = context.Process(target=work, args=(far, data, engine), daemon=True)
+        process.start()
+        far.close()
+        staff.append(Worker(near, process))
+    try:
+        while staff:
+            for worker in list(staff):
+                answer(worker, board, staff)
+            for connection in wait([worker.connection for worker in staff]):
+                worker = next(w for w in staff if w.connection is connection)
+                if not hear(worker, board):
+                    staff.remove(worker)
+    finally:
+        for worker in staff:
+            worker.process.terminate()
+
+
+def answer(worker: Worker, board: Board, staff: list[Worker]) -> None:
+    """Reply to a worker that asked for jobs, unless it has nothing to do and jobs may still come."""
+    if not worker.asked:
+        return
+    held = sum(w.holds for w in staff)
+    share = -(-(board.open_jobs + held) // len(staff))
+    jobs = board.take(min(worker.asked, max(0, share - worker.holds)))
+    if not jobs and not worker.holds and held:
+        return
+    worker.asked, worker.holds = 0, worker.holds + len(jobs)
+    with suppress(ConnectionError):  # it has died, which `hear` is about to notice
+        worker.connection.send(jobs)
+
+
+def hear(worker: Worker, board: Board) -> bool:
+    """Take in one message. Returns False once the worker has left."""
+    try:
+        message = worker.connection.recv()
+    except (EOFError, OSError):  # the end, in the middle of a message or with one of ours unread
+        worker.process.join()
+        if worker.process.exitcode == 0 and not worker.holds:
+            return False
+        raise InputError(
+            f"a worker process died (exit code {worker.process.exitcode}), perhaps for lack of memory; "
+            "start again with fewer workers: what was trained is kept"
+        ) from None
+    if isinstance(message, Exception):
+        raise message
+    if isinstance(message, int):
+        worker.asked = message
+    else:
+        worker.holds -= 1
+        board.deliver(*message)
+    return True

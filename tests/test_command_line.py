@@ -1,0 +1,380 @@
+"""The command line as a user meets it: what it prints, what it refuses, what survives an interruption."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from dropnet_core import scheduler
+from dropnet_core.__main__ import main
+from dropnet_core.data import DATA_SETS
+from dropnet_core.records import complete, equal, read, write
+from dropnet_core.store import Store
+
+TINY = (
+    "--set data=tiny --set network=fc4-fc3 --set batch_size=16 --set max_epochs=2 --set p=0.4 --set".split()
+)
+TINY += ["stop=fraction 0.3"]
+EMBEDDED = (
+    "--set data=mnist5k --set network=fc8-fc8 --set batch_size=256 --set max_epochs=2 --seeds 0-1".split()
+)
+EMBEDDED += "--engine reference --set metrics=min,max".split()
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tiny, monkeypatch, tmp_path):
+    """The data set "tiny", results of one's own, no bar, and a default store that does not exist yet."""
+    (tmp_path / "results").mkdir()
+    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
+    monkeypatch.setenv("DROPNET_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
+    monkeypatch.setenv("DROPNET_QUIET", "1")
+    monkeypatch.delenv("DROPNET_DEVICE", raising=False)
+    monkeypatch.setattr("warnings.showwarning", None)  # put back after the test; `main` sets its own
+
+
+def run(*words, name="mnist-fc40-fc40", settings=TINY):
+    return main(["run", name, *settings, *map(str, words)])
+
+
+def only_file(folder):
+    (file,) = folder.glob("*.csv")
+    return file
+
+
+def test_a_run_writes_its_records_under_a_name_of_its_own(tmp_path, capsys):
+    assert run("--seeds", "0-1") == 0
+    file = only_file(tmp_path / "results")
+    assert file.name.startswith("mnist-fc40-fc40+")
+    table = read(file)
+    assert complete(table) == 12 and set(table["experiment"]) == {file.stem} and set(table["seed"]) == {0, 1}
+    out = capsys.readouterr().out
+    assert f"{file.stem}: 12 of 12 runs complete" in out
+    assert f"{file}: {len(table)} rows added, 0 already there, 0 refused" in out
+
+
+def test_seeds_make_no_other_experiment_and_merge(tmp_path, capsys):
+    for seeds in ("0", "2", "0-2"):
+        assert run("--seeds", seeds) == 0
+    assert complete(read(only_file(tmp_path / "results"))) == 18
+    assert "0 refused" in capsys.readouterr().out.splitlines()[-1]
+    assert run("--set", "seeds=3") == 0
+    assert complete(read(only_file(tmp_path / "results"))) == 24
+
+
+def test_an_unchanged_experiment_keeps_its_name(tmp_path, monkeypatch, tiny):
+    monkeypatch.setitem(DATA_SETS._entries, "mnist", lambda: tiny)
+    ticks = iter(range(1000))
+    monkeypatch.setattr(scheduler.time, "monotonic", lambda: next(ticks))
+    assert run("--seeds", 3, "--minutes", 0.1, settings=["--set", "p=0.2"]) == 0
+    assert only_file(tmp_path / "results").name == "mnist-fc40-fc40.csv"
+
+
+def test_store_and_out_may_be_named(tmp_path):
+    assert (
+        run("--seeds", 0, "--store", tmp_path / "own" / "store.sqlite", "--out", tmp_path / "new" / "folder")
+        == 0
+    )
+    assert len(Store(tmp_path / "own" / "store.sqlite")) > 10
+    assert only_file(tmp_path / "new" / "folder") and not (tmp_path / "default.sqlite").exists()
+    assert not list((tmp_path / "results").iterdir())
+
+
+def test_unequal_rows_stay_and_are_counted(tmp_path, capsys):
+    run("--seeds", 0)
+    file = only_file(tmp_path / "results")
+    table = read(file)
+    table.loc[[1, 4], "test_accuracy"] = 0.987
+    write(table, file)
+    assert run("--seeds", 0) == 0
+    out = capsys.readouterr().out
+    assert "2 refused" in out and "refused rows differ from those in the file, which stay" in out
+    assert read(file).loc[[1, 4], "test_accuracy"].tolist() == [0.987, 0.987]
+
+
+def test_a_dry_run_trains_nothing(tmp_path, capsys):
+    assert run("--seeds", "0-1", "--dry-run", "--workers", 2) == 0
+    out = capsys.readouterr().out
+    assert "trainings; the store holds 0 of them" in out and "minutes" in out and "GB of memory" in out
+    assert len(Store()) == 0 and not list((tmp_path / "results").iterdir())
+
+
+def test_a_time_budget_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    ticks = iter(range(10_000))
+    with monkeypatch.context() as patch:
+        patch.setattr(scheduler.time, "monotonic", lambda: next(ticks))
+        assert run("--seeds", 0, "--minutes", 5 / 60, "--engine", "compact") == 0
+    out = capsys.readouterr().out
+    assert "0 of 6 runs complete" in out
+    assert "the time budget is used up; the same command goes on from here" in out
+    part = read(only_file(tmp_path / "results"))
+    assert 0 < len(part) < 22
+    assert run("--seeds", 0, "--engine", "compact") == 0
+    assert "6 of 6 runs complete" in capsys.readouterr().out
+    assert complete(read(only_file(tmp_path / "results"))) == 6
+
+
+def test_ctrl_c_writes_what_is_finished(tmp_path, capsys, monkeypatch):
+    put = Store.put
+
+    def interrupted(store, key, outcome):
+        put(store, key, outcome)
+        if len(store) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "put", interrupted)
+    assert run("--seeds", 0, "--engine", "compact") == 130
+    assert "interrupted; the same command goes on from here" in capsys.readouterr().out
+    table = read(only_file(tmp_path / "results"))
+    assert (table["cycle"] == 0).sum() == 6 and len(table) < 10
+    monkeypatch.setattr(Store, "put", put)
+    assert run("--seeds", 0, "--engine", "compact") == 0
+    assert complete(read(only_file(tmp_path / "results"))) == 6
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The records of the run that others interrupt, made in one go."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    os.environ["DROPNET_QUIET"] = "1"
+    main(
+        [
+            "run",
+            "mnist-fc40-fc40",
+            *EMBEDDED,
+            "--store",
+            f"{folder}/store.sqlite",
+            "--out",
+            f"{folder}/results",
+        ]
+    )
+    return read(only_file(folder / "results"))
+
+
+def start(*words):
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "dropnet_core", "run", "mnist-fc40-fc40", *EMBEDDED, *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def entries(place):
+    """How many outcomes a store holds that another process may be about to make."""
+    try:
+        with sqlite3.connect(f"file:{place}?mode=ro", uri=True) as database:
+            return database.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def wait_for(process, place, count):
+    while entries(place) < count:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+
+
+def same(a, b):
+    keys = ["metric", "seed", "cycle"]
+    return len(a) == len(b) and equal(a.sort_values(keys), b.sort_values(keys)).all()
+
+
+def test_killed_and_resumed_is_uninterrupted(tmp_path, uninterrupted):
+    place, out = tmp_path / "store.sqlite", tmp_path / "out"
+    process = start("--store", place, "--out", out)
+    wait_for(process, place, 3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and 3 <= entries(place) < len(uninterrupted) - 2
+    assert not list(out.glob("*.csv"))
+    assert main(["run", "mnist-fc40-fc40", *EMBEDDED, "--store", str(place), "--out", str(out)]) == 0
+    assert same(read(only_file(out)), uninterrupted)
+
+
+def test_two_processes_share_a_store(tmp_path, uninterrupted):
+    place = tmp_path / "store.sqlite"
+    process = start("--store", place, "--out", tmp_path / "theirs")
+    wait_for(process, place, 1)  # it has begun, and both go on at once
+    assert (
+        main(["run", "mnist-fc40-fc40", *EMBEDDED, "--store", str(place), "--out", str(tmp_path / "ours")])
+        == 0
+    )
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    for folder in ("ours", "theirs"):
+        assert same(read(only_file(tmp_path / folder)), uninterrupted)
+
+
+def test_a_damaged_entry_is_named_and_computed_again(tmp_path, capsys):
+    run("--seeds", 0)
+    before = read(only_file(tmp_path / "results"))
+    with sqlite3.connect(tmp_path / "default.sqlite") as database:
+        (key,) = database.execute("SELECT key FROM outcomes LIMIT 1 OFFSET 2").fetchone()
+        database.execute("UPDATE outcomes SET content = x'00' WHERE key = ?", (key,))
+    capsys.readouterr()
+    assert run("--seeds", 0, "--out", tmp_path / "again") == 0
+    assert (
+        f"warning: entry {key} of the store {tmp_path}/default.sqlite is damaged" in capsys.readouterr().err
+    )
+    assert equal(read(only_file(tmp_path / "again")), before).all()
+
+
+def test_a_loss_that_is_no_number_ends_nothing_else(tmp_path, capsys):
+    assert run("--seeds", "0-5", "--set", "learning_rate=1e30", "--set", "metrics=min") == 0
+    table = read(only_file(tmp_path / "results"))
+    assert "6 of 6 runs complete" in capsys.readouterr().out
+    assert 0 < (table["status"] == "diverged").sum() < 6
+
+
+BAD = [
+    ("mnist-fc40-fc4", "", "unknown experiment 'mnist-fc40-fc4'; did you mean 'mnist-fc40-fc40'"),
+    ("mnist-fc40-fc40", "--set metrcs=min", "unknown setting 'metrcs'; did you mean 'metrics'"),
+    ("mnist-fc40-fc40", "--set metrics=mim", "unknown metric 'mim'; did you mean 'min'"),
+    ("mnist-fc40-fc40", "--set network=fc40-cf40", "unknown network 'fc40-cf40': 'cf40' is no layer"),
+    ("mnist-fc40-fc40", "--set data=mnst5k", "unknown data set 'mnst5k'; did you mean 'mnist5k'"),
+    ("mnist-fc40-fc40", "--set selection=exakt", "unknown selection 'exakt'; did you mean 'exact'"),
+    ("mnist-fc40-fc40", "--set precision=flot64", "unknown precision 'flot64'; did you mean 'float64'"),
+    ("mnist-fc40-fc40", "--set score=mean", "unknown score 'mean'; did you mean 'mean_of_abs'"),
+    ("mnist-fc40-fc40", "--set initial=rewound", "unknown initial 'rewound'; did you mean 'rewind'"),
+    (
+        "mnist-fc40-fc40",
+        "--set p=0",
+        "p is the fraction of the remaining units to drop, above 0 and at most 1",
+    ),
+    ("mnist-fc40-fc40", "--set p=1.01", "p is the fraction"),
+    ("mnist-fc40-fc40", "--set p=half", "'half' is no value for p"),
+    ("mnist-fc40-fc40", "--set|stop=kappa 0", "kappa lies above 0 and at most at 1, not 0.0; try 0.95"),
+    ("mnist-fc40-fc40", "--set|stop=kappa 1.2", "kappa lies above 0 and at most at 1"),
+    ("mnist-fc40-fc40", "--set|stop=kapa 0.9", "unknown stop rule 'kapa'; did you mean 'kappa'"),
+    ("mnist-fc40-fc40", "--set name=other", "leave out name="),
+    ("mnist-fc40-fc40", "--set max_epochs", "a setting reads name=value, not 'max_epochs'"),
+    ("mnist-fc40-fc40", "--seeds 0,1,0", "names '0' twice in its seeds"),
+    ("mnist-fc40-fc40", "--seeds|", "seeds read 0-14 or 0,3,7, not ''"),
+    ("mnist-fc40-fc40", "--seeds 3-1", "seeds read 0-14"),
+    (
+        "mnist-fc40-fc40",
+        "--device cuda",
+        "the device 'cuda' is not there: torch sees 0 GPUs; use 'cpu' or 'auto'",
+    ),
+    ("mnist-fc40-fc40", "--device gpu", "unknown device 'gpu'"),
+    ("mnist-fc40-fc40", "--engine stakced", "unknown engine 'stakced'; did you mean 'stacked'"),
+    ("mnist-fc40-fc40", "--workers 0", "workers is a whole number of at least 1"),
+    ("mnist-fc40-fc40", "--workers two", "argument --workers: invalid int value: 'two'"),
+    ("mnist-fc40-fc40", "--minutes 0", "minutes is a time budget above 0"),
+    ("mnist-fc40-fc40", "--seed 0", "unrecognized arguments: --seed 0"),
+    ("mnist-conv64-conv64", "--engine stacked", "the engine 'stacked' trains dense networks"),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "message"), BAD)
+def test_bad_input_is_one_line_and_trains_nothing(name, words, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    words = words.split("|") if "|" in words else words.split()
+    assert main(["run", name, "--set", "data=mnist5k", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and message in err and len(err.splitlines()) == 1
+    assert entries(tmp_path / "default.sqlite") == 0 and not list((tmp_path / "results").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--out", "cannot be written .* choose another folder with --out"),
+        ("--store", "cannot be opened for writing"),
+    ],
+)
+def test_places_that_cannot_be_written_are_told_before_training(option, message, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run("--seeds", 0, option, tmp_path / "file" / "below") == 2
+    _, err = capsys.readouterr()
+    assert re.search(message, err) and "file/below" in err
+    assert entries(tmp_path / "default.sqlite") == 0
+
+
+def test_a_results_folder_that_is_not_there(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("DROPNET_RESULTS", str(tmp_path / "nowhere"))
+    for words in (["status"], ["list"], ["run", "mnist-fc40-fc40"]):
+        assert main(words) == 2 and "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["rum"], ["merge"], ["verify", "nowhere.csv"], ["verify", "a.csv", "--rows", "0"]]
+)
+def test_other_commands_refuse_in_one_line_too(words, capsys):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and len(err.splitlines()) == 1
+
+
+def test_help_says_what_there_is(capsys):
+    for words in (["--help"], ["run", "--help"], ["verify", "--help"]):
+        with pytest.raises(SystemExit) as caught:
+            main(words)
+        assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("list", "status", "merge", "--dry-run", "--minutes", "example:"))
+
+
+def test_records_of_other_settings_are_refused_before_training(tmp_path, capsys):
+    run("--seeds", 0)
+    file = only_file(tmp_path / "results")
+    write(read(file).assign(recipe="0123456789ab"), file)
+    (tmp_path / "default.sqlite").unlink()
+    assert run("--seeds", 1) == 2
+    assert "differ in recipe" in capsys.readouterr().err and entries(tmp_path / "default.sqlite") == 0
+
+
+def test_shards_merge(tmp_path, capsys):
+    for seed in (0, 1):
+        run("--seeds", seed, "--out", tmp_path / str(seed))
+    files = [only_file(tmp_path / str(seed)) for seed in (0, 1)]
+    capsys.readouterr()
+    assert main(["merge", *map(str, files)]) == 0
+    merged = only_file(tmp_path / "results")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and lines[0].endswith(
+        f"{len(read(merged))} rows added, 0 already there, 0 refused"
+    )
+    run("--seeds", "0-1", "--out", tmp_path / "both")
+    assert same(read(merged), read(only_file(tmp_path / "both")))
+    assert main(["merge", *map(str, files), "--out", str(tmp_path / "both")]) == 0
+    assert f"0 rows added, {len(read(merged))} already there, 0 refused" in capsys.readouterr().out
+
+
+def test_list_and_status_print_what_has_records(tmp_path, capsys):
+    run("--seeds", 0)
+    name = only_file(tmp_path / "results").stem
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    out = capsys.readouterr().out
+    assert f"{name}: 6 of 6 runs complete" in out and "mnist-fc40-fc40: not yet run" in out
+    only_file(tmp_path / "results").rename(tmp_path / "results" / "x.csv")
+    write(
+        read(tmp_path / "results" / "x.csv").assign(experiment="mnist-fc40-fc40"),
+        tmp_path / "results" / "x.csv",
+    )
+    assert main(["list"]) == 0
+    assert "records: seeds 0\n" in capsys.readouterr().out
+
+
+def test_verify_tells_true_rows_from_false_ones(tmp_path, capsys):
+    run("--seeds", 0)
+    file = only_file(tmp_path / "results")
+    again = ["verify", str(file), "--rows", "4", "--seed", "3", *TINY]
+    assert main(again) == 0
+    assert "4 of 4 rows are equal" in capsys.readouterr().out
+    table = read(file)
+    write(table.assign(test_loss=table["test_loss"] + 1), file)
+    assert main(again) == 1
+    out = capsys.readouterr().out
+    assert "different (test_loss" in out and "4 should be equal, made by this hardware and torch" in out
+    write(table.assign(test_loss=table["test_loss"] + 1, hardware="another"), file)
+    assert main(again) == 0
+    out = capsys.readouterr().out
+    assert "0 of 4 rows are equal" in out and "Rows made on another kind of machine" in out
+    assert main(["verify", str(file)]) == 2
+    assert "give the settings they were made with" in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""Records computed again."""
+
+import pytest
+from tiny_runs import small
+
+from dropnet_core.data import DATA_SETS
+from dropnet_core.errors import InputError
+from dropnet_core.records import read, write
+from dropnet_core.running import run
+from dropnet_core.stops import Stop
+from dropnet_core.store import Store
+from dropnet_core.verification import by_lot, verify
+
+SETTINGS = {"max_epochs": 2, "batch_size": 16}
+
+
+@pytest.fixture(autouse=True)
+def tiny_by_name(tiny, monkeypatch):
+    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
+
+
+@pytest.fixture
+def table_of(tmp_path):
+    """From changed settings of the small experiment to its records, as they come from a file."""
+
+    def made(engine="auto", **changed):
+        write(
+            run(small(**changed), store=Store(tmp_path / "store.sqlite"), engine=engine), tmp_path / "a.csv"
+        )
+        return read(tmp_path / "a.csv")
+
+    return made
+
+
+@pytest.fixture
+def table(table_of):
+    return table_of()
+
+
+def grades(rows, settings=SETTINGS):
+    return [verdict.grade for verdict in verify(rows, settings)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"engine": "reference"},
+        {"initial": ("rewind", "small_reinit"), "metrics": "random"},
+        {"schedule": "one_unit", "p": (None,), "seeds": 0},
+        {"stops": (Stop("kappa", 0.9, "one_more"),), "seeds": 0},
+        {"selection": ("exact", "authors"), "p": (0.3, 0.6), "seeds": 0, "metrics": "min"},
+    ],
+)
+def test_true_records_are_equal(table_of, changed):
+    assert set(grades(table_of(**changed))) == {"equal"}
+
+
+def test_a_changed_number_is_found(table):
+    table.loc[3, "test_accuracy"] += 0.1
+    verdicts = list(verify(table.iloc[2:5], SETTINGS))
+    assert [verdict.grade for verdict in verdicts] == ["equal", "different", "equal"]
+    assert list(verdicts[1].differences) == ["test_accuracy"] and verdicts[1].same_machine
+    assert str(verdicts[0]) == "small min, seed 0, cycle 2: equal"
+    assert str(verdicts[1]).startswith("small min, seed 0, cycle 3: different (test_accuracy 0.")
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "grade"),
+    [
+        ("test_loss", 1 + 1e-4, "within rounding"),
+        ("test_loss", 1.1, "different"),
+        ("validation_accuracy", 1 + 1e-4, "within rounding"),
+        ("epochs", 2, "different"),
+        ("units_remaining", 2, "different"),
+        ("test_loss", 1 + 1e-12, "equal"),
+    ],
+)
+def test_rounding_is_told_from_differences(table, column, factor, grade):
+    table[column] *= factor
+    assert grades(table[:1]) == [grade]
+
+
+@pytest.mark.parametrize("column", ["hardware", "torch"])
+def test_another_machine_is_recognised(table, column):
+    table[column] = "another"
+    (verdict,) = verify(table[:1], SETTINGS)
+    assert verdict.grade == "equal" and not verdict.same_machine
+
+
+def test_a_run_that_ends_earlier_now_is_different(table):
+    table.loc[3, "cycle"] = 30
+    (verdict,) = verify(table.iloc[[3]], SETTINGS)
+    assert verdict.grade == "different" and verdict.differences["cycle"][0] == "30"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "settings", "words"),
+    [
+        ("recipe", "abc", SETTINGS, "were made by recipe abc, not by .* --set max_epochs=2"),
+        ("seed", 0, {}, "give the settings they were made with"),
+        ("data_sha256", "0", SETTINGS, "its checksum differs"),
+        ("engine", "stakced", SETTINGS, "unknown engine 'stakced'; did you mean 'stacked'"),
+        ("metric", "mim", SETTINGS, "unknown metric 'mim'"),
+        ("data", "elsewhere", SETTINGS, "unknown data set 'elsewhere'"),
+    ],
+)
+def test_what_cannot_be_verified_is_refused(table, column, value, settings, words):
+    table[column] = value
+    with pytest.raises(InputError, match=words):
+        list(verify(table[:1], settings))
+
+
+def test_an_experiment_of_the_table_brings_its_recipe(table_of):
+    own = table_of(seeds=0).assign(experiment="probe-lr-fc20-fc20+123456")
+    with pytest.raises(InputError, match="give the settings"):
+        list(verify(own[:1], SETTINGS))  # its learning rate is 0.01
+    assert grades(own[:1], SETTINGS | {"learning_rate": 0.1}) == ["equal"]
+
+
+def test_rows_are_chosen_by_lot(table):
+    chosen = [by_lot(table, 3, seed).index.tolist() for seed in range(8)]
+    assert all(len(rows) == 3 == len(set(rows)) for rows in chosen) and len(set(map(tuple, chosen))) > 4
+    assert by_lot(table, 3, 0).index.tolist() == chosen[0]
+    assert by_lot(table, 99, 0).index.tolist() == table.index.tolist()
