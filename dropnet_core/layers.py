@@ -1,10 +1,11 @@
 """The masked network: what "drop a unit" means in a network that keeps its shape."""
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from dropnet_core.errors import InputError
 from dropnet_core.masks import Mask
-from dropnet_core.networks import Network, PlainNetwork, Weights
+from dropnet_core.networks import Network, PlainNetwork, Weights, pool
 
 
 class MaskedNetwork(PlainNetwork):
@@ -29,6 +30,11 @@ class MaskedNetwork(PlainNetwork):
         self._position = {layer: position for position, layer in enumerate(network.masked_layers)}
 
     def activated(self, layer: int, value: Tensor) -> Tensor:
+        value = self.masked(layer, F.relu(value))
+        return pool(value) if self.network.layers[layer].kind == "conv" else value
+
+    def masked(self, layer: int, value: Tensor) -> Tensor:
+        """A layer's value behind its mask, if it has one."""
         if layer not in self._position:
             return value
         value = value * self.get_buffer(f"mask_{self._position[layer]}")

@@ -157,18 +157,19 @@ class PlainNetwork(nn.Module):
         return {name.replace("_", "."): weight.detach().clone() for name, weight in self.weights.items()}
 
     def activated(self, layer: int, value: Tensor) -> Tensor:
-        """What becomes of a layer's value after its ReLU and before its pooling. Here: nothing."""
-        return value
+        """A layer's value behind its ReLU and, for a convolution, its max-pool.
+
+        The two commute; pooling first leaves the ReLU a quarter of the work.
+        """
+        return F.relu(pool(value) if self.network.layers[layer].kind == "conv" else value)
 
     def forward(self, images: Tensor) -> Tensor:
         value = images
         for i, layer in enumerate(self.network.layers):
-            if layer.kind == "conv":
-                value = convolve(value, self.parameter(i, "weight"), self.parameter(i, "bias"))
-                value = pool(self.activated(i, F.relu(value)))
-            else:
-                value = F.linear(value.flatten(1), self.parameter(i, "weight"), self.parameter(i, "bias"))
-                value = self.activated(i, F.relu(value))
+            weight, bias = self.parameter(i, "weight"), self.parameter(i, "bias")
+            convolution = layer.kind == "conv"
+            value = convolve(value, weight, bias) if convolution else F.linear(value.flatten(1), weight, bias)
+            value = self.activated(i, value)
         last = len(self.network.layers)
         return F.linear(value.flatten(1), self.parameter(last, "weight"), self.parameter(last, "bias"))
 

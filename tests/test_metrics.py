@@ -46,8 +46,8 @@ def test_the_two_scores_of_a_filter_differ_where_values_have_both_signs(tiny):
     class Signed(MaskedNetwork):
         """As if a batch norm stood behind the ReLU: the values have both signs."""
 
-        def activated(self, layer, value):
-            return super().activated(layer, value - 0.1)
+        def masked(self, layer, value):
+            return super().masked(layer, value - 0.1)
 
     network = describe("conv3", tiny.shape, tiny.classes)
     model = Signed(network, initial_weights(network, 0), Mask.full((3,))).double()

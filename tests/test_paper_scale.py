@@ -1,0 +1,54 @@
+"""What the committed records at the paper's scale must show."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dropnet_core import published
+from dropnet_core.recipe import Recipe
+from dropnet_core.records import read
+from dropnet_core.stats import summarise
+
+RESULTS = Path(__file__).parent.parent / "results"
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("*.csv")), ids=lambda path: path.stem)
+def test_every_file_is_whole_and_of_one_making(file: Path) -> None:
+    table = read(file)
+    assert set(table["experiment"]) == {file.stem}
+    assert table["recipe"].nunique() == table["data_sha256"].nunique() == 1
+    assert table["seed"].nunique() >= 1
+
+
+@pytest.fixture(scope="module")
+def model1() -> pd.DataFrame:
+    return read(RESULTS / "mnist-fc40-fc40.csv")
+
+
+def mean_at(summary: pd.DataFrame, curve: str, units: int) -> float:
+    (value,) = summary.loc[(summary["curve"] == curve) & (summary["units_remaining"] == units), "mean"]
+    return float(value)
+
+
+def test_model_1_lies_where_the_paper_has_it(model1: pd.DataFrame) -> None:
+    summary = summarise(model1)
+    assert model1["seed"].nunique() >= 5
+    assert set(model1["recipe"]) == {Recipe().digest}
+    assert mean_at(summary, "min", 80) == pytest.approx(0.966, abs=0.004)
+    low, layered, high = (mean_at(summary, *at) for at in (("min", 23), ("min_layer", 24), ("max", 23)))
+    assert low > 0.92
+    assert layered > 0.92
+    assert high < min(low, layered) - 0.2
+
+
+def test_the_full_network_is_one_training_for_all_metrics(model1: pd.DataFrame) -> None:
+    full = model1[model1["cycle"] == 0]
+    assert (full.groupby("seed")["test_loss"].nunique() == 1).all()
+
+
+def test_model_1_follows_the_published_curves(model1: pd.DataFrame) -> None:
+    """Where networks are alive, the mean over the curves of DropNet's own metrics differs by less than 0.01."""
+    table = published.compare(model1, "mnist-fc40-fc40")
+    alive = table[table["curve"].isin(["min", "min_layer"]) & (table["fraction_remaining"] >= 0.2)]
+    assert alive["difference"].abs().mean() < 0.01
