@@ -20,6 +20,7 @@ env: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
 # Stored outputs are only ever written by this command, never by hand.

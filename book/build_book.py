@@ -72,8 +72,7 @@ def _execute_one(notebook: Path) -> None:
     with TemporaryDirectory(prefix="dropnet-") as folder:
         # -k python3 is the kernel of the very environment this script runs in
         run = subprocess.run(
-            [sys.executable, "-m", "papermill", notebook.name, notebook.name]
-            + ["-k", "python3", "--no-progress-bar"],
+            [sys.executable, "-m", "papermill", notebook.name, notebook.name] + ["-k", "python3", "--no-progress-bar"],
             cwd=notebook.parent,
             env=os.environ | notebook_environment(Path(folder, "outcomes.sqlite")),
             text=True,

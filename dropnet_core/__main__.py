@@ -59,9 +59,7 @@ def tell(merged: Sequence[results.Merged]) -> None:
     for part in merged:
         print(part)
     if any(part.refused for part in merged):
-        print(
-            "refused rows differ from those in the file, which stay; the command verify tells which are right"
-        )
+        print("refused rows differ from those in the file, which stay; the command verify tells which are right")
 
 
 def list_(arguments: Namespace) -> int:
@@ -114,9 +112,7 @@ class Parser(ArgumentParser):
 
 def parser() -> Parser:
     """The commands and their arguments."""
-    main = Parser(
-        "python -m dropnet_core", description="Run the experiments of DropNet and keep their records."
-    )
+    main = Parser("python -m dropnet_core", description="Run the experiments of DropNet and keep their records.")
     commands = main.add_subparsers(dest="command", required=True, metavar="command", parser_class=Parser)
 
     def command(name: str, action: object, text: str, example: str) -> Parser:
@@ -132,9 +128,7 @@ def parser() -> Parser:
         return added
 
     def out(added: Parser) -> None:
-        added.add_argument(
-            "--out", type=Path, metavar="D", help="folder of records (default: the project's results/)"
-        )
+        added.add_argument("--out", type=Path, metavar="D", help="folder of records (default: the project's results/)")
 
     def settings(added: Parser) -> None:
         added.add_argument(

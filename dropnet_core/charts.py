@@ -48,9 +48,7 @@ class Chart(Figure):
         changing: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         with matplotlib.rc_context(RC):
             dpi = 1.5 * PIXELS_PER_INCH
-            self.savefig(
-                stream, format=kind, dpi=dpi, facecolor="white", transparent=False, metadata=changing
-            )
+            self.savefig(stream, format=kind, dpi=dpi, facecolor="white", transparent=False, metadata=changing)
         return stream.getvalue()
 
     def legend_below(self, axes: Axes, title: str = "") -> None:

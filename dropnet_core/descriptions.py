@@ -51,9 +51,7 @@ def figures_in_words(published: pd.DataFrame) -> str:
     return ", ".join(dict.fromkeys(published["figure"]))
 
 
-def alt_text(
-    records: pd.DataFrame, quantity: str = "test_accuracy", published: pd.DataFrame | None = None
-) -> str:
+def alt_text(records: pd.DataFrame, quantity: str = "test_accuracy", published: pd.DataFrame | None = None) -> str:
     """What the curves show: the value of each with all units and at fractions on the way down."""
     table = summarise(records, quantity)
     digits = 3 if quantity.endswith(("accuracy", "loss")) else 1

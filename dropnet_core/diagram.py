@@ -41,9 +41,7 @@ class Step:
 STEPS = (
     Step((LEFT, UPPER), "1  Train", "until the validation loss\nstops falling", links=BLUE),
     Step((RIGHT, UPPER), "2  Score", "by mean |activation| on the\ntraining set (dark: large)", shaded=True),
-    Step(
-        (RIGHT, LOWER), "3  Drop", "the lowest fraction p\nof the units, for good", shaded=True, crossed=True
-    ),
+    Step((RIGHT, LOWER), "3  Drop", "the lowest fraction p\nof the units, for good", shaded=True, crossed=True),
     Step((LEFT, LOWER), "4  Rewind", "the survivors to their\nfirst weights", pruned=True),
 )
 
@@ -66,10 +64,7 @@ def method_figure() -> Chart:
         _arrow(axes, (across, LOWER + BOX_HEIGHT), (across, UPPER))
         axes.text(across + 2, 52, "repeat", ha="left", va="center", fontsize=12, style="italic")
         start = "Start: all units,\nrandom first weights (kept)"
-        stop = (
-            "Stop after a training when few enough units are left\n"
-            "or the validation accuracy has fallen too far."
-        )
+        stop = "Stop after a training when few enough units are left\nor the validation accuracy has fallen too far."
         for x, y, words in ((across, 105, start), (50, 2, stop)):
             axes.text(x, y, words, ha="center", va="center", fontsize=11.5, linespacing=1.25)
     return made

@@ -48,25 +48,35 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for name in ("metrics", "seeds", "selection", "p", "score", "initial", "stops"):
-            value = getattr(self, name)
-            if isinstance(value, str) or not isinstance(value, list | tuple):
-                value = (value,)  # one of them may be written without a list around it
-            object.__setattr__(self, name, tuple(value))
+            given = getattr(self, name)
+            alone = isinstance(given, str) or not isinstance(given, Iterable)
+            value = (given,) if alone else tuple(given)  # one of them may be written without a list around it
+            if name == "stops":
+                value = tuple(Stop.parse(stop) if isinstance(stop, str) else stop for stop in value)
+            object.__setattr__(self, name, value)
             if not value:
                 raise InputError(f"experiment '{self.name}' has no {name}; give at least one")
             if len(set(value)) < len(value):
-                twice = next(v for v in value if list(value).count(v) > 1)
-                raise InputError(
-                    f"experiment '{self.name}' names {str(twice)!r} twice in its {name}; each counts once"
-                )
+                twice = next(v for v in value if value.count(v) > 1)
+                raise InputError(f"experiment '{self.name}' names {str(twice)!r} twice in its {name}; each counts once")
         self.runs()
 
     def runs(self) -> list[Run]:
         """All runs, seed by seed."""
         return [
             Run(
-                self.name, self.data, self.network, metric, seed, selection, p, self.schedule, score, initial,
-                stop, self.recipe,
+                self.name,
+                self.data,
+                self.network,
+                metric,
+                seed,
+                selection,
+                p,
+                self.schedule,
+                score,
+                initial,
+                stop,
+                self.recipe,
             )  # fmt: skip
             for seed, metric, p, selection, score, initial, stop in product(
                 self.seeds, self.metrics, self.p, self.selection, self.score, self.initial, self.stops

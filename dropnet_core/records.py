@@ -123,14 +123,10 @@ def read(file: Path) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} cannot be read as a table of records ({error})") from error
     if missing := [column for column in COLUMNS if column not in header]:
-        raise InputError(
-            f"{file}, line 1: the column '{missing[0]}' is missing; these are no records of this version"
-        )
+        raise InputError(f"{file}, line 1: the column '{missing[0]}' is missing; these are no records of this version")
     for number, line in enumerate(body, start=2):
         if len(line) != len(header):
-            raise InputError(
-                f"{file}, line {number}: {len(line)} values instead of {len(header)}; the file is damaged"
-            )
+            raise InputError(f"{file}, line {number}: {len(line)} values instead of {len(header)}; the file is damaged")
     table = pd.DataFrame(body, columns=header)[COLUMNS]
     for column in numeric_columns():
         numbers = pd.to_numeric(table[column], errors="coerce")
@@ -144,9 +140,7 @@ def read(file: Path) -> pd.DataFrame:
     repeated = table.duplicated(KEY)
     if repeated.any():
         at = int(repeated.to_numpy().argmax())
-        raise InputError(
-            f"{file}, line {at + 2}: this run and cycle stands there already; delete one of the two lines"
-        )
+        raise InputError(f"{file}, line {at + 2}: this run and cycle stands there already; delete one of the two lines")
     return table
 
 
@@ -229,6 +223,4 @@ def reached_its_stop(run: pd.DataFrame) -> bool:
     columns = run[["fraction_remaining", "validation_accuracy"]].astype(float)
     cycles = [Seen(*values) for values in columns.itertuples(index=False)]
     last = run.iloc[-1]
-    return bool(
-        Stop.parse(last["stop"])(cycles) or last["units_remaining"] == 0 or last["status"] == "diverged"
-    )
+    return bool(Stop.parse(last["stop"])(cycles) or last["units_remaining"] == 0 or last["status"] == "diverged")

@@ -104,9 +104,7 @@ def check_limits(workers: int, minutes: float | None) -> float:
     Raises InputError for limits that cannot be.
     """
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise InputError(
-            f"workers is a whole number of at least 1, not {workers!r}; one a core is a good choice"
-        )
+        raise InputError(f"workers is a whole number of at least 1, not {workers!r}; one a core is a good choice")
     if minutes is not None and not minutes > 0:
         raise InputError(f"minutes is a time budget above 0, not {minutes!r}; leave it out for no limit")
     return time.monotonic() + minutes * 60 if minutes is not None else float("inf")
@@ -126,8 +124,7 @@ def find_device(name: str) -> torch.device:
         raise unknown("device", name, ("auto", "cpu", "cuda"))
     if kind == "cuda" and (number or "0").isdigit() and int(number or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"the device '{name}' is not there: torch sees {torch.cuda.device_count()} GPUs; "
-            "use 'cpu' or 'auto'"
+            f"the device '{name}' is not there: torch sees {torch.cuda.device_count()} GPUs; use 'cpu' or 'auto'"
         )
     try:
         return torch.device(name)

@@ -80,9 +80,7 @@ class Store:
             return None
         sha256, content = row
         if not isinstance(content, bytes) or hashlib.sha256(content).hexdigest() != sha256:
-            warnings.warn(
-                f"entry {key} of the store {self.place} is damaged and will be computed again", stacklevel=2
-            )
+            warnings.warn(f"entry {key} of the store {self.place} is damaged and will be computed again", stacklevel=2)
             return None
         return decode(content)
 
@@ -110,9 +108,7 @@ class Store:
 def encode(outcome: Outcome) -> bytes:
     """An outcome as compressed JSON. Python writes floats so that they read back the same, NaN included."""
     plain = asdict(outcome) | {
-        "statistics": {
-            name: [layer.tolist() for layer in layers] for name, layers in outcome.statistics.items()
-        }
+        "statistics": {name: [layer.tolist() for layer in layers] for name, layers in outcome.statistics.items()}
     }
     return zlib.compress(json.dumps(plain).encode())
 
@@ -122,7 +118,6 @@ def decode(content: bytes) -> Outcome:
     plain = json.loads(zlib.decompress(content))
     plain["history"] = History(**plain["history"])
     plain["statistics"] = {
-        name: [np.array(layer, dtype=np.float64) for layer in layers]
-        for name, layers in plain["statistics"].items()
+        name: [np.array(layer, dtype=np.float64) for layer in layers] for name, layers in plain["statistics"].items()
     }
     return Outcome(**plain)

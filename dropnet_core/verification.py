@@ -40,9 +40,7 @@ class Verdict:
     same_machine: bool
 
     def __str__(self) -> str:
-        pairs = "; ".join(
-            f"{column} {was} then, {now} now" for column, (was, now) in self.differences.items()
-        )
+        pairs = "; ".join(f"{column} {was} then, {now} now" for column, (was, now) in self.differences.items())
         return f"{self.name}: {self.grade}" + (f" ({pairs})" if pairs else "")
 
 

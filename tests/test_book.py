@@ -60,9 +60,7 @@ def test_stored_outputs_can_be_published(path: Path) -> None:
             "cell 0: an error, ZeroDivisionError",
         ),
         (
-            new_code_cell(
-                "1", execution_count=1, outputs=[new_output("stream", name="stderr", text="a bar")]
-            ),
+            new_code_cell("1", execution_count=1, outputs=[new_output("stream", name="stderr", text="a bar")]),
             "cell 0: text on stderr",
         ),
         (
@@ -145,9 +143,7 @@ def test_stage_copies_the_sources_and_nothing_hidden_or_left_over(tmp_path: Path
     assert copied == wanted
 
 
-def test_execution_is_fresh_and_clean_and_stops_at_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_execution_is_fresh_and_clean_and_stops_at_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DROPNET_STORE", str(tmp_path))  # a user's own store, which must not be read
     monkeypatch.setenv("DROPNET_DATA", "somewhere")
     good, bad = tmp_path / "good.ipynb", tmp_path / "bad.ipynb"

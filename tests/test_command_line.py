@@ -17,13 +17,9 @@ from dropnet_core.data import DATA_SETS
 from dropnet_core.records import complete, equal, read, write
 from dropnet_core.store import Store
 
-TINY = (
-    "--set data=tiny --set network=fc4-fc3 --set batch_size=16 --set max_epochs=2 --set p=0.4 --set".split()
-)
+TINY = "--set data=tiny --set network=fc4-fc3 --set batch_size=16 --set max_epochs=2 --set p=0.4 --set".split()
 TINY += ["stop=fraction 0.3"]
-EMBEDDED = (
-    "--set data=mnist5k --set network=fc8-fc8 --set batch_size=256 --set max_epochs=2 --seeds 0-1".split()
-)
+EMBEDDED = "--set data=mnist5k --set network=fc8-fc8 --set batch_size=256 --set max_epochs=2 --seeds 0-1".split()
 EMBEDDED += "--engine reference --set metrics=min,max".split()
 
 
@@ -77,10 +73,7 @@ def test_an_unchanged_experiment_keeps_its_name(tmp_path, monkeypatch, tiny):
 
 
 def test_store_and_out_may_be_named(tmp_path):
-    assert (
-        run("--seeds", 0, "--store", tmp_path / "own" / "store.sqlite", "--out", tmp_path / "new" / "folder")
-        == 0
-    )
+    assert run("--seeds", 0, "--store", tmp_path / "own" / "store.sqlite", "--out", tmp_path / "new" / "folder") == 0
     assert len(Store(tmp_path / "own" / "store.sqlite")) > 10
     assert only_file(tmp_path / "new" / "folder") and not (tmp_path / "default.sqlite").exists()
     assert not list((tmp_path / "results").iterdir())
@@ -199,10 +192,7 @@ def test_two_processes_share_a_store(tmp_path, uninterrupted):
     place = tmp_path / "store.sqlite"
     process = start("--store", place, "--out", tmp_path / "theirs")
     wait_for(process, place, 1)  # it has begun, and both go on at once
-    assert (
-        main(["run", "mnist-fc40-fc40", *EMBEDDED, "--store", str(place), "--out", str(tmp_path / "ours")])
-        == 0
-    )
+    assert main(["run", "mnist-fc40-fc40", *EMBEDDED, "--store", str(place), "--out", str(tmp_path / "ours")]) == 0
     output, _ = process.communicate()
     assert process.returncode == 0, output
     for folder in ("ours", "theirs"):
@@ -217,9 +207,7 @@ def test_a_damaged_entry_is_named_and_computed_again(tmp_path, capsys):
         database.execute("UPDATE outcomes SET content = x'00' WHERE key = ?", (key,))
     capsys.readouterr()
     assert run("--seeds", 0, "--out", tmp_path / "again") == 0
-    assert (
-        f"warning: entry {key} of the store {tmp_path}/default.sqlite is damaged" in capsys.readouterr().err
-    )
+    assert f"warning: entry {key} of the store {tmp_path}/default.sqlite is damaged" in capsys.readouterr().err
     assert equal(read(only_file(tmp_path / "again")), before).all()
 
 
@@ -336,9 +324,7 @@ def test_shards_merge(tmp_path, capsys):
     assert main(["merge", *map(str, files)]) == 0
     merged = only_file(tmp_path / "results")
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 and lines[0].endswith(
-        f"{len(read(merged))} rows added, 0 already there, 0 refused"
-    )
+    assert len(lines) == 1 and lines[0].endswith(f"{len(read(merged))} rows added, 0 already there, 0 refused")
     run("--seeds", "0-1", "--out", tmp_path / "both")
     assert same(read(merged), read(only_file(tmp_path / "both")))
     assert main(["merge", *map(str, files), "--out", str(tmp_path / "both")]) == 0
@@ -376,5 +362,7 @@ def test_verify_tells_true_rows_from_false_ones(tmp_path, capsys):
     assert main(again) == 0
     out = capsys.readouterr().out
     assert "0 of 4 rows are equal" in out and "Rows made on another kind of machine" in out
+    assert main([*again, "--rows", "0"]) == 2
+    assert "--rows is a whole number of at least 1" in capsys.readouterr().err
     assert main(["verify", str(file)]) == 2
     assert "give the settings they were made with" in capsys.readouterr().err

@@ -129,9 +129,7 @@ def test_a_truncated_data_set_is_refused(tmp_path, monkeypatch, name, source):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_bytes(b"cut off")
     monkeypatch.setenv("DROPNET_DATA", str(tmp_path))
-    with pytest.raises(
-        InputError, match=f"{Path(next(iter(source.files))).name} is damaged: 7 bytes instead"
-    ):
+    with pytest.raises(InputError, match=f"{Path(next(iter(source.files))).name} is damaged: 7 bytes instead"):
         load(name)
 
 

@@ -54,9 +54,7 @@ def place(tmp_path, request) -> Path:
 
 
 def test_class_folders_are_split_stratified(place):
-    written(
-        place, classes() | {"notes.txt": b"", "cat/.hidden.png": b"", "__MACOSX/cat/0.png": b"", "x.png": b""}
-    )
+    written(place, classes() | {"notes.txt": b"", "cat/.hidden.png": b"", "__MACOSX/cat/0.png": b"", "x.png": b""})
     data = load(f"imagefolder:{place}", size=8)
     assert data.name == f"imagefolder:{place}"
     assert data.shape == (3, 8, 8) and data.classes == 2 and sizes(data) == [32, 4, 4]
@@ -101,9 +99,7 @@ def test_missing_splits_are_cut_from_the_training_images(tmp_path):
 
 
 def test_a_class_may_be_called_train(tmp_path):
-    files = {
-        name.replace("cat", "train").replace("dog", "test"): content for name, content in classes().items()
-    }
+    files = {name.replace("cat", "train").replace("dog", "test"): content for name, content in classes().items()}
     files = {name.replace("train/00", "train/deeper/00"): content for name, content in files.items()}
     data = load(f"imagefolder:{written(tmp_path / 'a', files)}")
     assert sizes(data) == [32, 4, 4] and data.classes == 2
@@ -118,9 +114,7 @@ def test_images_of_any_kind_become_rgb_or_grey(tmp_path):
         "CMYK": png((0, 0, 0, 155), mode="CMYK", form="JPEG"),
         "LA": png((100, 255), mode="LA"),
     }
-    files = {
-        f"test/grey/{kind}.{'jpg' if kind == 'CMYK' else 'png'}": content for kind, content in kinds.items()
-    }
+    files = {f"test/grey/{kind}.{'jpg' if kind == 'CMYK' else 'png'}": content for kind, content in kinds.items()}
     files |= {"test/red/a.GIF": png(form="GIF"), "test/red/b.BMP": png(form="BMP")}
     files |= {f"{part}/{name}/0.png": png() for part in ("train", "val") for name in ("grey", "red")}
     path = written(tmp_path / "a", files)
@@ -133,18 +127,14 @@ def test_images_of_any_kind_become_rgb_or_grey(tmp_path):
 
 
 def test_images_are_turned_upright_and_resized_bilinearly(tmp_path):
-    ramp = np.repeat(
-        np.array([[0, 80, 160, 240]], np.uint8), 2, axis=0
-    )  # 4 wide, 2 high, brighter to the right
+    ramp = np.repeat(np.array([[0, 80, 160, 240]], np.uint8), 2, axis=0)  # 4 wide, 2 high, brighter to the right
     plain, turned = io.BytesIO(), io.BytesIO()
     Image.fromarray(ramp).save(plain, "PNG")
     tag = Image.Exif()
     tag[0x0112] = 6  # "turn clockwise by 90 degrees to view"
     Image.fromarray(ramp).save(turned, "PNG", exif=tag)
     files = {"cat/a.png": plain.getvalue(), "dog/a.png": turned.getvalue()}
-    parts = {
-        f"{part}/{name}": content for part in ("train", "val", "test") for name, content in files.items()
-    }
+    parts = {f"{part}/{name}": content for part in ("train", "val", "test") for name, content in files.items()}
     data = load(f"imagefolder:{written(tmp_path / 'a', parts)}", size=2, colour=False)
     cat, dog = data.test.images[:, 0].tolist()
     assert cat[0] == cat[1] and cat[0][0] < 80 < 160 < cat[0][1]

@@ -123,6 +123,15 @@ def test_an_emptied_network_is_trained_once_and_its_record_is_what_training_give
         assert difference(expected[job], found[job]) < 1e-6
 
 
+def test_emptied_networks_that_see_other_orders_are_not_one(tiny):
+    network = describe("conv3-conv2", tiny.shape, tiny.classes)
+    mask = Mask([np.zeros(3), np.ones(2)])
+    jobs = [Job(Recipe(shuffle=True, max_epochs=2), network, seed, seed, mask) for seed in (0, 1)]
+    together, alone = train_all("compact", tiny, jobs), train_all("compact", tiny, jobs[1:])
+    assert difference(together[jobs[1]], alone[jobs[1]]) == 0
+    assert difference(together[jobs[0]], together[jobs[1]]) > 0
+
+
 def test_float32_gives_the_same_distributions(tiny):
     """Accuracies and stopping epochs over 30 seeds on real digits: the means lie within their standard errors."""
     data = load("mnist5k")

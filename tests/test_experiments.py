@@ -30,9 +30,7 @@ def test_every_experiment_of_the_table_can_be_made():
     paper = [experiment(row["name"]) for row in rows() if row["source"] == "paper"]
     assert paper and all(e.recipe == Recipe() and e.selection == ("authors",) for e in paper)
     tiny_imagenet = experiment("tinyimagenet-vgg19")
-    assert tiny_imagenet.recipe == Recipe(patience=10, shuffle=True) and tiny_imagenet.score == (
-        "abs_of_mean",
-    )
+    assert tiny_imagenet.recipe == Recipe(patience=10, shuffle=True) and tiny_imagenet.score == ("abs_of_mean",)
     assert experiment("oracle-fc20-fc20").p == (None,)
     assert experiment("kappa-fc40-fc40").stops[1] == Stop("kappa", 0.9, "already_trained")
 
@@ -106,9 +104,7 @@ def test_settings_change_an_experiment_and_its_recipe():
 def test_a_changed_experiment_has_a_name_of_its_own():
     paper = experiment("mnist-fc40-fc40")
     assert paper.variant({"seeds": (3, 4)}).name == "mnist-fc40-fc40"
-    assert (
-        paper.variant({"p": (0.2,), "max_epochs": 100, "stops": (Stop("fraction", 0.05),)}).name == paper.name
-    )
+    assert paper.variant({"p": (0.2,), "max_epochs": 100, "stops": (Stop("fraction", 0.05),)}).name == paper.name
     # Pinned, because results are filed under these names.
     assert paper.variant({"data": "mnist5k"}).name == "mnist-fc40-fc40+c17628"
     assert paper.variant({"data": "mnist5k", "seeds": (7,)}).name == "mnist-fc40-fc40+c17628"
@@ -135,9 +131,7 @@ def test_an_unknown_experiment_names_the_nearest():
 
 
 def test_settings_are_read_from_words():
-    words = (
-        "metrics=min,max p=0.3,0.5 seeds=0-2,7 patience=4 learning_rate=0.01 shuffle=True precision=float64"
-    )
+    words = "metrics=min,max p=0.3,0.5 seeds=0-2,7 patience=4 learning_rate=0.01 shuffle=True precision=float64"
     assert parse_settings([*words.split(), "stop=kappa 0.9 one_more,cycles 3", "size=32"]) == {
         "metrics": ("min", "max"),
         "p": (0.3, 0.5),
@@ -177,3 +171,9 @@ def test_seeds_are_read_and_written():
     for text in ("", "1-", "-1", "3-1", "a", "1.5", "0,,1", "\u00b2"):
         with pytest.raises(InputError, match="seeds read 0-14"):
             parse_seeds(text)
+
+
+def test_one_of_a_kind_ranges_and_stops_as_text_are_taken() -> None:
+    made = Experiment("e", "mnist5k", "fc4", "min", range(3), "exact", p=0.3, stops="kappa 0.95")  # type: ignore[arg-type]
+    assert (made.metrics, made.seeds, made.p) == (("min",), (0, 1, 2), (0.3,))
+    assert made.stops == (Stop("kappa", 0.95, "last_good"),)

@@ -91,6 +91,6 @@ def test_a_forecast_says_trainings_minutes_and_memory(store, tiny):
     more = forecast(Prepared(small(seeds=(0, 1, 2)), tiny, NETWORK, "stacked"), store, workers=1)
     assert "the store holds 14 of them, 7 are ahead" in more and "as those in the store took" in more
     done = forecast(Prepared(small(), tiny, NETWORK, "stacked"), store, workers=1)
-    assert done.endswith("the store holds 14 of them, 0 are ahead")
+    assert done == "small: 4 runs; the store holds all their 14 trainings, none is ahead"
     kappa = forecast(Prepared(small(stops=Stop("kappa", 0.9)), tiny, NETWORK, "stacked"), store, workers=1)
     assert "at most " in kappa

@@ -71,10 +71,7 @@ def violations(sources: Mapping[str, str], order: Sequence[str]) -> list[str]:
 
 
 def test_modules_import_only_from_above() -> None:
-    sources = {
-        path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8")
-        for path in sorted(PACKAGE.rglob("*.py"))
-    }
+    sources = {path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
     assert sources
     assert violations(sources, ORDER) == []
 

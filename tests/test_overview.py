@@ -16,9 +16,7 @@ from dropnet_core.store import Store
 def folder(tiny, tmp_path):
     """Results with the records of two seeds of Figure 3 and of an experiment outside the table."""
     table = records(small(), made_up_cycles(small(), tiny, Store(tmp_path / "store.sqlite")), NETWORK, tiny)
-    add(
-        [table.assign(experiment="mnist-fc40-fc40"), table[:6].assign(experiment="own")], tmp_path / "results"
-    )
+    add([table.assign(experiment="mnist-fc40-fc40"), table[:6].assign(experiment="own")], tmp_path / "results")
     return tmp_path / "results"
 
 

@@ -16,17 +16,13 @@ from dropnet_core.version import VERSION
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONSTRAINTS = [
-    line
-    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    if line and not line.startswith("#")
+    line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")
 ]
 
 
 def requirements() -> list[str]:
     project = PROJECT["project"]
-    return project["dependencies"] + [
-        line for extra in project["optional-dependencies"].values() for line in extra
-    ]
+    return project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
 
 
 def disagreements(ranges: Iterable[str], pins: Iterable[str]) -> list[str]:

@@ -46,9 +46,12 @@ def test_a_row_for_each_run_and_cycle(table, tiny):
     assert table.groupby(KEY[:-1], dropna=False).ngroups == 4
     first = table.iloc[:4]
     assert first["units_per_layer"].tolist()[0] == "4+3" and first["units_remaining"].tolist() == [7, 5, 3, 2]
-    assert first["cycle"].tolist() == [0, 1, 2, 3] and (first["fraction_remaining"] * 7).round(
-        9
-    ).tolist() == [7, 5, 3, 2]
+    assert first["cycle"].tolist() == [0, 1, 2, 3] and (first["fraction_remaining"] * 7).round(9).tolist() == [
+        7,
+        5,
+        3,
+        2,
+    ]
     assert set(table["seed"]) == {0, 1} and set(table["curve"]) == {"min", "max_layer"}
     row = first.iloc[0]
     assert row["parameters"] == 64 * 4 + 4 + 4 * 3 + 3 + 3 * 3 + 3 and row["macs"] == 64 * 4 + 4 * 3 + 3 * 3

@@ -53,9 +53,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, folder):
     check_writable(folder)
     assert list(folder.iterdir()) == []
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        InputError, match="file/results cannot be written .*; choose another folder with --out"
-    ):
+    with pytest.raises(InputError, match="file/results cannot be written .*; choose another folder with --out"):
         check_writable(tmp_path / "file" / "results")
     with pytest.raises(InputError, match="cannot be written"):
         check_writable(tmp_path / "file")

@@ -64,9 +64,7 @@ def test_a_run_alone_is_the_run_beside_others(engine, tmp_path):
 def test_a_time_budget_ends_cleanly_and_a_later_call_goes_on(counting, monkeypatch, tmp_path):
     whole = run(small(), engine="compact", store=Store(tmp_path / "whole.sqlite"))
     ticks = iter(range(1000))
-    monkeypatch.setattr(
-        scheduler.time, "monotonic", lambda: next(ticks)
-    )  # a second for each look at the clock
+    monkeypatch.setattr(scheduler.time, "monotonic", lambda: next(ticks))  # a second for each look at the clock
     counting[0] = 0
     part = run(small(), engine="counting", minutes=5 / 60)
     assert 0 < counting[0] < 14 and 0 < len(part) < 16 and complete(part) < 4
@@ -103,6 +101,7 @@ def test_layers_that_empty_are_recorded():
     ("changed", "options", "words"),
     [
         ({}, {"engine": "stakced"}, "unknown engine 'stakced'; did you mean 'stacked'"),
+        ({"data": "far:away"}, {"engine": "stakced"}, "unknown engine"),  # before data is fetched
         ({}, {"device": "cud"}, "unknown device 'cud'; did you mean 'cuda'"),
         ({}, {"device": "cuda:x"}, "is no device"),
         ({}, {"device": "cuda"}, "the device 'cuda' is not there: torch sees 0 GPUs; use 'cpu' or 'auto'"),

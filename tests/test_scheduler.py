@@ -98,9 +98,7 @@ def test_every_answer_is_told_with_its_run(store):
     board = board_of(small(seeds=(0,)), store)
     board.told = lambda run, job, outcome: told.append((run.metric, job.mask.units_remaining))
     finish(board)
-    assert sorted(told) == sorted(
-        [("min", n) for n in (7, 5, 3, 2)] + [("max_layer", n) for n in (7, 5, 3, 1)]
-    )
+    assert sorted(told) == sorted([("min", n) for n in (7, 5, 3, 2)] + [("max_layer", n) for n in (7, 5, 3, 1)])
 
 
 def test_a_damaged_entry_is_computed_again(store):

@@ -13,9 +13,7 @@ from dropnet_core.errors import InputError
 VALUES = np.array([1.0, 2.0, 3.0, 6.0])  # mean 3, sum of squares 14
 
 
-def table(
-    values: dict[str, dict[int, list[float]]], fractions: list[float], units: int = 100
-) -> pd.DataFrame:
+def table(values: dict[str, dict[int, list[float]]], fractions: list[float], units: int = 100) -> pd.DataFrame:
     """Records of an experiment from curve -> seed -> accuracy per cycle."""
     return pd.DataFrame(
         {
@@ -54,9 +52,7 @@ def test_paper_interval_uses_the_population_deviation() -> None:
 
 def test_t_interval_uses_the_sample_deviation_and_students_quantile() -> None:
     lower, upper = stats.t_interval(VALUES)
-    half = (
-        3.182446 * math.sqrt(14 / 3) / math.sqrt(4)
-    )  # quantile .975 with 3 degrees of freedom, from a table
+    half = 3.182446 * math.sqrt(14 / 3) / math.sqrt(4)  # quantile .975 with 3 degrees of freedom, from a table
     assert (float(lower), float(upper)) == pytest.approx((3 - half, 3 + half), rel=1e-6)
 
 
@@ -83,9 +79,7 @@ def test_one_seed_has_no_interval_and_equal_seeds_an_empty_one(name: str) -> Non
     assert (float(lower), float(upper)) == (0.5, 0.5)
 
 
-@pytest.mark.parametrize(
-    "differences", [[1.0, 2.0, 3.0], [0.1, 0.2, -0.3], [0.5], [0.0, 0.0], [0.1, 0.2, -0.3, 0.4]]
-)
+@pytest.mark.parametrize("differences", [[1.0, 2.0, 3.0], [0.1, 0.2, -0.3], [0.5], [0.0, 0.0], [0.1, 0.2, -0.3, 0.4]])
 def test_sign_flips_equal_trying_all_signs(differences: list[float]) -> None:
     seen = abs(sum(differences))
     flipped = [
@@ -108,9 +102,7 @@ def test_sign_flips_are_exact_at_15_seeds_and_drawn_beyond_20() -> None:
 def test_paired_differences_by_hand() -> None:
     found = stats.paired([0.9, 0.8, math.nan, 0.7], [0.8, 0.6, 0.5, 0.4])
     assert (found.n, found.mean, found.p_value) == (3, pytest.approx(0.2), 0.25)
-    assert (found.lower, found.upper) == pytest.approx(
-        (0.2 - 4.302653 * 0.1 / math.sqrt(3), 0.4484), abs=1e-4
-    )
+    assert (found.lower, found.upper) == pytest.approx((0.2 - 4.302653 * 0.1 / math.sqrt(3), 0.4484), abs=1e-4)
 
 
 def test_pairs_that_do_not_match_are_refused() -> None:

@@ -63,9 +63,7 @@ def test_a_damaged_entry_is_named_and_counts_as_missing(place, content):
     store.put("def", outcome(2.0))
     with sqlite3.connect(place) as database:
         database.execute("UPDATE outcomes SET content = ? WHERE key = 'abc'", (content,))
-    with pytest.warns(
-        UserWarning, match=r"entry abc of the store .*store\.sqlite is damaged and will be comp"
-    ):
+    with pytest.warns(UserWarning, match=r"entry abc of the store .*store\.sqlite is damaged and will be comp"):
         assert store.get("abc") is None
     assert found(store, "def").test_loss == 2.0
     store.put("abc", outcome(3.0))

@@ -24,9 +24,7 @@ def table_of(tmp_path):
     """From changed settings of the small experiment to its records, as they come from a file."""
 
     def made(engine="auto", **changed):
-        write(
-            run(small(**changed), store=Store(tmp_path / "store.sqlite"), engine=engine), tmp_path / "a.csv"
-        )
+        write(run(small(**changed), store=Store(tmp_path / "store.sqlite"), engine=engine), tmp_path / "a.csv")
         return read(tmp_path / "a.csv")
 
     return made

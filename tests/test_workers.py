@@ -33,9 +33,7 @@ def prepare(tiny):
 def test_two_workers_make_the_records_of_one(prepare, tmp_path, engine):
     tables = []
     for count in (1, 2):
-        prepared, board = prepare(
-            tmp_path / f"{count}.sqlite", engine, metrics=("min", "max_layer", "random")
-        )
+        prepared, board = prepare(tmp_path / f"{count}.sqlite", engine, metrics=("min", "max_layer", "random"))
         prepared.train(board, count)
         assert board.finished == set(prepared.experiment.runs())
         tables.append(prepared.records(board.cycles))
@@ -52,9 +50,7 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing_else(prepare, tmp_pat
             child.kill()
 
     board.told = kill
-    with pytest.raises(
-        InputError, match=r"a worker process died \(exit code -9\).* what was trained is kept"
-    ):
+    with pytest.raises(InputError, match=r"a worker process died \(exit code -9\).* what was trained is kept"):
         workers.train_in_processes(board, prepared.data, "compact", 1)
     assert len(board.store) == 1
     _, again = prepare(tmp_path / "killed.sqlite")

@@ -31,9 +31,7 @@ def glyphs(size: int = 32, *, seed: int = 0) -> DataSet:
     if size < SMALLEST:
         raise InputError(f"glyphs need a size of at least {SMALLEST} pixels, not {size}")
     fonts = font_files()
-    train, validation, test = (
-        drawn(n, size, fonts, stream(seed, "glyphs", size, part)) for part, n in COUNTS.items()
-    )
+    train, validation, test = (drawn(n, size, fonts, stream(seed, "glyphs", size, part)) for part, n in COUNTS.items())
     return DataSet.of("glyphs", train, validation, test, classes=len(LETTERS))
 
 

@@ -62,9 +62,7 @@ def arrange(images: Images) -> dict[str, list[tuple[str, Member]]]:
         role = ROLES.get(below[0].lower())
         if role is None or len(below) < 3:
             odd = "/".join(below)
-            raise InputError(
-                f"{images.path} has a train folder, but {odd} is in no class of a split; {LAYOUT}"
-            )
+            raise InputError(f"{images.path} has a train folder, but {odd} is in no class of a split; {LAYOUT}")
         if folders.setdefault(role, below[0]) != below[0]:
             both = f"{folders[role]} and {below[0]}"
             raise InputError(f"{images.path} has two {role} folders, {both}; keep one of them")
@@ -86,9 +84,7 @@ def agreed_classes(parts: dict[str, list[tuple[str, Member]]], path: Path) -> li
     for part, names in classes.items():
         if names != classes["train"]:
             odd = ", ".join(sorted(names ^ classes["train"]))
-            raise InputError(
-                f"class folders of train and {part} differ in {path}: {odd}; each split needs all"
-            )
+            raise InputError(f"class folders of train and {part} differ in {path}: {odd}; each split needs all")
     if len(classes["train"]) < 2:
         only = classes["train"].pop()
         raise InputError(f"{path} has one class only, {only}; at least two class folders are needed")

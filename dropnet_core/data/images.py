@@ -39,9 +39,7 @@ def open_images(path: Path) -> Iterator[Images]:
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
-            raise InputError(
-                f"{path} is neither a folder nor a whole zip ({error}); pack it again"
-            ) from error
+            raise InputError(f"{path} is neither a folder nor a whole zip ({error}); pack it again") from error
         with archive:
             # Members are read into memory and never extracted, so no name can lead out of a folder.
             files = (name for name in archive.namelist() if not name.endswith("/"))

@@ -81,9 +81,7 @@ def mnist5k() -> DataSet:
     """
     try:
         arrays = embedded()
-        train, validation, test = (
-            split_of(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in PARTS
-        )
+        train, validation, test = (split_of(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in PARTS)
         data = DataSet.of("mnist5k", train, validation, test, classes=10)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise damaged(str(error)) from error

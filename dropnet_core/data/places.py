@@ -46,9 +46,7 @@ def locate(source: Source) -> Path:
     if named := os.environ.get(VARIABLE):
         folder = Path(named).expanduser()
         if not folder.is_dir():
-            raise InputError(
-                f"{VARIABLE} is '{named}', which is no folder; correct it, or unset it to download"
-            )
+            raise InputError(f"{VARIABLE} is '{named}', which is no folder; correct it, or unset it to download")
         if not source.missing(folder):
             return folder
     if source.missing(cache):

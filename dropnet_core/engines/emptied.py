@@ -1,7 +1,7 @@
 """Networks in which a layer is empty: trained once, answered from then on.
 
 Behind an empty layer every activation and every gradient is zero, so the output layer's bias is all that learns:
-the history of such a network depends on the data and the recipe only, not on mask, seed or first weights. Rounding
+the history of such a network depends on the data, their order and the recipe, not on mask or first weights. Rounding
 decides at which epoch it stops, so all of them share one training by the reference's arithmetic.
 """
 
@@ -33,7 +33,7 @@ class Emptied:
     def outcome(self, job: Job) -> Outcome:
         """The shared training's history, with the statistics of this job's own units at their first weights."""
         started = perf_counter()
-        shared = (job.recipe, job.network)
+        shared = (job.recipe, job.network, job.seed if job.recipe.shuffle else None)
         if shared not in self._known:
             nothing = Mask.full(job.network.widths)
             for layer, width in enumerate(job.network.widths):
