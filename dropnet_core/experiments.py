@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,22 @@ class Experiment:
             alone = isinstance(given, str) or not isinstance(given, Iterable)
             value = (given,) if alone else tuple(given)  # one of them may be written without a list around it
             if name == "stops":
-                value = tuple(Stop.parse(stop) if isinstance(stop, str) else stop for stop in value)
+                value = tuple(stop if isinstance(stop, Stop) else Stop.parse(stop) for stop in value)
+            if name == "seeds":
+                whole = [isinstance(seed, Integral) and not isinstance(seed, bool) for seed in value]
+                value = tuple(int(seed) if fits else seed for seed, fits in zip(value, whole, strict=True))
+            if name == "p" and self.schedule == "one_unit":
+                value = (None,)  # it has no say there
             object.__setattr__(self, name, value)
             if not value:
                 raise InputError(f"experiment '{self.name}' has no {name}; give at least one")
             if len(set(value)) < len(value):
                 twice = next(v for v in value if value.count(v) > 1)
                 raise InputError(f"experiment '{self.name}' names {str(twice)!r} twice in its {name}; each counts once")
+        if not isinstance(self.recipe, Recipe):
+            raise InputError(f"recipe is a Recipe, such as Recipe(max_epochs=5), not {self.recipe!r}")
+        if not isinstance(self.network, str):
+            raise InputError(f"network is a name such as 'fc40-fc40', not {self.network!r}")
         self.runs()
 
     def runs(self) -> list[Run]:
@@ -107,7 +117,7 @@ class Experiment:
         Raises InputError for a name that is neither, with the nearest known one.
         """
         own = {f.name for f in fields(self)} - {"recipe"}
-        recipe = {f.name for f in fields(Recipe)} - {"definition"}
+        recipe = {f.name for f in fields(Recipe)} - {"definition", "initial_range"}  # `initial` sets the latter
         for name in settings:
             if name not in own | recipe:
                 raise unknown("setting", name, own | recipe)

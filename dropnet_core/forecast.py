@@ -14,7 +14,8 @@ from dropnet_core.data import DataSet, Split
 from dropnet_core.engines import engines
 from dropnet_core.experiments import Experiment
 from dropnet_core.networks import Network
-from dropnet_core.running import Prepared, one_thread
+from dropnet_core.repeatable import repeatable
+from dropnet_core.running import Prepared
 from dropnet_core.runs import Job, Run
 from dropnet_core.store import Store
 from dropnet_core.streams import stream
@@ -98,7 +99,7 @@ def measure(prepared: Prepared, jobs: Sequence[Job]) -> Cost:
     chosen = [by_size[i] for i in np.linspace(0, len(by_size) - 1, together).round().astype(int)]
     data, device = prepared.data, prepared.data.train.labels.device
     part = first_images(data, images)
-    with one_thread():
+    with repeatable():
         seconds_for(1, chosen[-1:], first_images(data, 64), prepared.engine)  # the first call sets things up
         one, three = (seconds_for(epochs, chosen, part, prepared.engine) for epochs in (1, 3))
     whole = len(data.train) / len(part.train) / together  # from the part and all jobs to the data and one job

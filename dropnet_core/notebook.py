@@ -8,7 +8,7 @@ from IPython.core.getipython import get_ipython
 
 from dropnet_core.errors import InputError, unknown
 from dropnet_core.places import results_folder
-from dropnet_core.records import read
+from dropnet_core.records import read, trainings
 
 INJECTED = "# Parameters"  # first line of the cell that Papermill puts behind the declared parameters
 
@@ -27,7 +27,7 @@ def check_parameters() -> None:
 def check_cells(cells: Sequence[str]) -> None:
     """The check of `check_parameters` on the source texts of the cells run so far."""
     for declared, injected in zip(cells, cells[1:], strict=False):
-        if injected.startswith(INJECTED):
+        if injected.split("\n", 1)[0] == INJECTED:
             types = declared_types(declared)
             for name, value in assigned(injected).items():
                 if name not in types:
@@ -61,7 +61,10 @@ def assigned(source: str) -> dict[str, object]:
 
 
 def fits(value: object, annotation: str) -> bool:
-    """Whether a literal is of the annotated type. A whole number is a float too; one item stands for a list of it."""
+    """Whether a literal is of the annotated type; any is of a type that is not checked here.
+
+    A whole number is a float too, and one item stands for a list of it.
+    """
     if annotation.endswith("| None"):
         return value is None or fits(value, annotation.removesuffix("| None").strip())
     if annotation.startswith("list["):
@@ -69,8 +72,8 @@ def fits(value: object, annotation: str) -> bool:
         return all(fits(item, annotation[len("list[") : -1]) for item in items)
     if isinstance(value, bool):
         return annotation == "bool"
-    kinds = {"int": (int,), "float": (int, float), "str": (str,), "bool": ()}
-    return isinstance(value, kinds[annotation])
+    kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": ()}
+    return annotation not in kinds or isinstance(value, kinds[annotation])
 
 
 def earlier_records(experiment: str) -> pd.DataFrame | None:
@@ -88,7 +91,7 @@ def provenance(records: pd.DataFrame) -> str:
     def listed(column: str) -> str:
         return ", ".join(dict.fromkeys(records[column].astype(str)))
 
-    distinct = records.drop_duplicates("created seconds test_loss".split())
+    distinct = trainings(records)
     days = sorted({created[:10] for created in records["created"]})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return (

@@ -19,10 +19,10 @@ class Bar:
         quiet = os.environ.get(VARIABLE, "0") not in ("", "0")
         self._bar = tqdm(total=runs, desc=title, unit="run", disable=quiet, dynamic_ncols=True, mininterval=0.5)
 
-    def cycle(self, trainings: int, fraction_remaining: float, test_accuracy: float) -> None:
-        """Show what the latest training gave."""
+    def cycle(self, number: int, fraction_remaining: float, test_accuracy: float) -> None:
+        """Show what the latest cycle of any run gave."""
         self._bar.set_postfix_str(
-            f"{trainings} trainings; last: {fraction_remaining:.3f} remaining, test accuracy {test_accuracy:.3f}"
+            f"cycle {number}: {fraction_remaining:.3f} remaining, test accuracy {test_accuracy:.3f}"
         )
 
     def finished(self, runs: int) -> None:

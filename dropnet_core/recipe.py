@@ -39,8 +39,12 @@ class Recipe:
     definition: int = 1
 
     def __post_init__(self) -> None:
-        if not (0 < self.learning_rate < float("inf")):
-            raise InputError(f"learning_rate must be a positive number, not {self.learning_rate}; the paper uses 0.1")
+        rate = self.learning_rate
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+            raise InputError(f"learning_rate must be a positive number, not {rate!r}; the paper uses 0.1")
+        object.__setattr__(self, "learning_rate", float(rate))  # 1 and 1.0 are one recipe
+        if not isinstance(self.shuffle, bool):
+            raise InputError(f"shuffle is True or False, not {self.shuffle!r}")
         for name in ("batch_size", "max_epochs", "patience"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:

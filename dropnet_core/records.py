@@ -210,6 +210,29 @@ class Seen:
     validation_accuracy: float
 
 
+def trainings(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with each training once: the unpruned network of a seed stands in the rows of all metrics."""
+    return table.drop_duplicates(["seed", "created", "seconds", "test_loss"])
+
+
+def returned(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each run: the cycle that Algorithm 1 returns, in the run's reading of kappa (`Stop.result`).
+
+    A run that stops at a fraction or a number of cycles returns its last one.
+    """
+    rows = []
+    for _, run in table.groupby(KEY[:-1], dropna=False, sort=False):
+        run = run.sort_values("cycle")
+        rows.append(run.iloc[Stop.parse(run["stop"].iloc[0]).result(seen(run))])
+    return pd.DataFrame(rows, columns=table.columns).reset_index(drop=True)
+
+
+def seen(run: pd.DataFrame) -> list[Seen]:
+    """The rows of one run, in the order of its cycles, as a stop looks at them."""
+    columns = run[["fraction_remaining", "validation_accuracy"]].astype(float)
+    return [Seen(*values) for values in columns.itertuples(index=False)]
+
+
 def complete(table: pd.DataFrame) -> int:
     """How many runs of these records have all their cycles, judged by their own rows."""
     return sum(reached_its_stop(run) for _, run in table.groupby(KEY[:-1], dropna=False, sort=False))
@@ -220,7 +243,5 @@ def reached_its_stop(run: pd.DataFrame) -> bool:
     run = run.sort_values("cycle")
     if run["cycle"].tolist() != list(range(len(run))):
         return False
-    columns = run[["fraction_remaining", "validation_accuracy"]].astype(float)
-    cycles = [Seen(*values) for values in columns.itertuples(index=False)]
     last = run.iloc[-1]
-    return bool(Stop.parse(last["stop"])(cycles) or last["units_remaining"] == 0 or last["status"] == "diverged")
+    return bool(Stop.parse(last["stop"])(seen(run)) or last["units_remaining"] == 0 or last["status"] == "diverged")

@@ -1,14 +1,17 @@
 """A folder of results: one file of records for each experiment."""
 
+import fcntl
+import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from dropnet_core.experiments import seeds_text
-from dropnet_core.records import COLUMNS, cannot_write, complete, merge, read, write
+from dropnet_core.records import COLUMNS, cannot_write, complete, merge, read, trainings, write
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,23 @@ def add(tables: Iterable[pd.DataFrame], folder: Path) -> list[Merged]:
     for table in tables:
         for name, part in table.groupby("experiment", sort=False):
             parts.setdefault(str(name), []).append(part)
+    with one_at_a_time(folder):
+        return _add(parts, folder)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process merges into this folder: of two that read, merge and replace, one would lose."""
+    check_writable(folder)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # which ends the lock
+
+
+def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[Merged]:
     before = {name: earlier(name, folder) for name in parts}
     merged = {name: merge(before[name], new) for name, new in parts.items()}
     done = []
@@ -83,8 +103,6 @@ def summary(folder: Path) -> pd.DataFrame:
         table = read(file)
         if table.empty:
             continue
-        # Runs may share a training: the unpruned network of a seed stands in the rows of all metrics.
-        trainings = table.drop_duplicates(["seed", "created", "seconds", "test_loss"])
         days = table["created"].str[:10]
         rows.append(
             {
@@ -94,7 +112,7 @@ def summary(folder: Path) -> pd.DataFrame:
                 "rows": len(table),
                 "runs": int((table["cycle"] == 0).sum()),
                 "complete": complete(table),
-                "hours": float(trainings["seconds"].sum()) / 3600,
+                "hours": float(trainings(table)["seconds"].sum()) / 3600,
                 "hardware": ", ".join(table["hardware"].unique()),
                 "torch": ", ".join(table["torch"].unique()),
                 "first": days.min(),

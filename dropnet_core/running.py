@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,6 +14,7 @@ from dropnet_core.experiments import Experiment
 from dropnet_core.networks import Network, describe
 from dropnet_core.progress import Bar
 from dropnet_core.records import records
+from dropnet_core.repeatable import repeatable
 from dropnet_core.runs import Cycle, Job, Run
 from dropnet_core.scheduler import Board
 from dropnet_core.store import Store
@@ -51,14 +50,11 @@ class Prepared:
 
     def train(self, board: Board, workers: int = 1) -> None:
         """Train what is open on the board, with a bar. What an interruption leaves on the board is sound."""
-        with Bar(self.experiment.name, len(board.cycles)) as bar, one_thread():
+        with Bar(self.experiment.name, len(board.cycles)) as bar, repeatable():
             bar.finished(len(board.finished))
-            trainings = 0
 
             def told(run: Run, job: Job, outcome: Outcome) -> None:
-                nonlocal trainings
-                trainings += 1
-                bar.cycle(trainings, job.mask.fraction_remaining, outcome.test_accuracy)
+                bar.cycle(len(board.cycles[run]), job.mask.fraction_remaining, outcome.test_accuracy)
                 bar.finished(len(board.finished))
 
             board.told = told
@@ -86,7 +82,8 @@ def run(
 
     engine   "auto", or a name in `dropnet_core.engines.engines`
     device   "auto", "cpu", "cuda" or "cuda:N"
-    workers  processes, each with one thread; on a GPU, 1
+    workers  processes, each with one thread; on a GPU, 1. A script that asks for more does so below
+             `if __name__ == "__main__":`, because every worker imports it
     minutes  no training starts after this time; a later call goes on from there
 
     Raises InputError for anything that cannot work, before any training.
@@ -130,14 +127,3 @@ def find_device(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError:
         raise InputError(f"'{name}' is no device; use auto, cpu, cuda or cuda:N") from None
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch: their number changes sums in the last digits, and records with them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -114,6 +114,8 @@ class Run:
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
+        if self.schedule == "one_unit":
+            object.__setattr__(self, "p", None)  # it has no say, so it must not tell runs apart
         # Looking these up is the check: an unknown name raises.
         _ = metrics[self.metric], selections[self.selection], self.units_to_drop
         for kind, name, known in (
@@ -125,6 +127,12 @@ class Run:
                 raise unknown(kind, name, known)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(f"a seed is a whole number of at least 0, not {self.seed!r}")
+        if self.initial != "rewind" and self.stop.rule == "kappa":
+            raise InputError("a reinitialised run follows the rewound one, so kappa cannot stop it; stop at a fraction")
+        if self.recipe.initial_range != "full":
+            raise InputError(
+                "the range 'small' changes with each mask, so it rewinds to nothing; use initial='small_reinit'"
+            )
 
     @property
     def units_to_drop(self) -> Schedule:

@@ -16,8 +16,8 @@ from dropnet_core.training import Outcome
 class Board:
     """Where runs post the jobs they wait for, and engines find them.
 
-    Equal jobs are one: the unpruned network of a seed is trained once for all metrics. `told` is called after
-    each job's outcome with the run that waited for it.
+    Equal jobs are one: the unpruned network of a seed is trained once for all metrics. `told` is called with
+    each outcome, trained or found, and a run that it takes on.
     """
 
     store: Store

@@ -1,5 +1,6 @@
 """When Algorithm 1 ends, and which of its cycles is the result."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -40,8 +41,9 @@ class Stop:
     def __post_init__(self) -> None:
         if self.rule not in ("fraction", "kappa", "cycles"):
             raise unknown("stop rule", self.rule, ("fraction", "kappa", "cycles"))
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            raise InputError(f"the stop '{self.rule}' needs a number, not {self.value!r}")
+        number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
+        if not number or not math.isfinite(self.value):
+            raise InputError(f"the stop '{self.rule}' needs a finite number, not {self.value!r}")
         if self.rule == "fraction" and not 0 <= self.value < 1:
             raise InputError(
                 f"a stop fraction lies at or above 0 and below 1, not {self.value}; the paper's code has 0.1"
@@ -98,4 +100,4 @@ class Stop:
             ) from None
         if len(words) > 3:
             raise InputError(f"a stop has at most three words, rule, value and reading, not '{text}'")
-        return cls(words[0], int(value) if words[0] == "cycles" and value == int(value) else value, *words[2:])
+        return cls(words[0], int(value) if words[0] == "cycles" and value.is_integer() else value, *words[2:])

@@ -79,10 +79,13 @@ class Store:
         if row is None:
             return None
         sha256, content = row
-        if not isinstance(content, bytes) or hashlib.sha256(content).hexdigest() != sha256:
-            warnings.warn(f"entry {key} of the store {self.place} is damaged and will be computed again", stacklevel=2)
-            return None
-        return decode(content)
+        try:
+            if isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == sha256:
+                return decode(content)
+        except (TypeError, KeyError, ValueError):
+            pass  # whole, but written by a version whose outcomes have other fields
+        warnings.warn(f"entry {key} of the store {self.place} is damaged and will be computed again", stacklevel=2)
+        return None
 
     def put(self, key: str, outcome: Outcome) -> None:
         """Keep an outcome; a second one for the same key replaces the first.

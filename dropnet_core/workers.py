@@ -13,6 +13,7 @@ from dropnet_core.data import DataSet
 from dropnet_core.engines import engines
 from dropnet_core.errors import InputError
 from dropnet_core.provenance import stamped
+from dropnet_core.repeatable import repeatable
 from dropnet_core.runs import Job
 from dropnet_core.scheduler import Board
 
@@ -26,7 +27,6 @@ def train_here(board: Board, data: DataSet, engine: str) -> None:
 def work(connection: Connection, data: DataSet, engine: str) -> None:
     """What a worker process does: ask for jobs, train them, send outcomes back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the asking one decides
-    torch.set_num_threads(1)  # two busy threads in one process lose badly where cores are shared
 
     def take(count: int) -> list[Job]:
         connection.send(count)
@@ -34,8 +34,9 @@ def work(connection: Connection, data: DataSet, engine: str) -> None:
         return jobs
 
     try:
-        for job, outcome in engines[engine](data, take):
-            connection.send((job, stamped(outcome, engine, data.train.labels.device)))
+        with repeatable():
+            for job, outcome in engines[engine](data, take):
+                connection.send((job, stamped(outcome, engine, data.train.labels.device)))
     except (ConnectionError, EOFError):  # the asking process is gone; nobody waits for an answer
         os._exit(1)
     except Exception as error:
@@ -102,6 +103,11 @@ def hear(worker: Worker, board: Board) -> bool:
         worker.process.join()
         if worker.process.exitcode == 0 and not worker.holds:
             return False
+        if worker.process.exitcode == 1 and not worker.holds:
+            raise InputError(
+                "a worker process could not start; a script that asks for more than one worker must do so below "
+                "'if __name__ == \"__main__\":', because every worker imports it"
+            ) from None
         raise InputError(
             f"a worker process died (exit code {worker.process.exitcode}), perhaps for lack of memory; "
             "start again with fewer workers: what was trained is kept"

@@ -9,6 +9,7 @@ from some_jobs import taking, train_all
 
 from dropnet_core.data import DataSet, load
 from dropnet_core.engines import emptied, engines, fastest
+from dropnet_core.engines.stacked import Member, Prepared, Stack
 from dropnet_core.errors import InputError
 from dropnet_core.masks import Mask
 from dropnet_core.networks import describe
@@ -70,8 +71,12 @@ def test_engines_agree_on_the_oracles_statistic(tiny):
     )
     job = replace(job, needs=("loss_without",))
     expected = train_all("reference", tiny, [job])[job]
+    emptied_jobs = [replace(job, mask=Mask(kept)) for kept in ([np.zeros(4), np.ones(3)], [np.ones(4), np.zeros(3)])]
     for engine in ("compact", "stacked"):
         assert difference(expected, train_all(engine, tiny, [job])[job]) < 1e-8
+        for empty in emptied_jobs:
+            truth = train_all("reference", tiny, [empty])[empty]
+            assert difference(truth, train_all(engine, tiny, [empty])[empty]) < 1e-8
     without = expected.statistics["loss_without"]
     assert without[0][1] == 0
     assert (without[0][[0, 2, 3]] > 0).all()
@@ -89,6 +94,22 @@ def test_an_outcome_does_not_depend_on_neighbours_or_place(tiny, engine):
     for job, outcome in zip(jobs, alone, strict=True):
         for other in (beside, in_other_places, in_a_crowd):
             assert difference(outcome, other[job]) == 0
+
+
+def test_padding_and_dropped_units_stay_zero_in_the_stack_at_every_step(tiny):
+    jobs = [job for job in some_jobs(tiny, "fc9-fc5", Recipe()) if not job.mask.has_empty_layer]
+    prepared = Prepared.of(tiny, torch.float32)
+    stack = Stack([Member.of(job, prepared) for job in jobs])
+    for images, labels in zip(prepared.train.images.split(32), prepared.train.labels.split(32), strict=True):
+        stack.step(images, labels, 0.1)
+        stack.hand_back()
+        for member in stack.members:
+            (first, second, third), (dropped1, dropped2) = member.layers, (~kept for kept in member.job.mask.layers)
+            assert not first[len(dropped1) - int(dropped1.sum()) :].any()
+            assert not second[:, :9][:, dropped1].any() and not second[:5][dropped2].any()
+            assert not third[:, :5][:, dropped2].any()
+            assert second[5].nonzero().tolist() == [[9]] and second[5, 9] == 1  # hands the constant on
+            assert not second[6:].any() and not second[:, 10:].any() and not third[:, 6:].any()
 
 
 def test_a_network_that_stops_makes_room_for_waiting_jobs(tiny, monkeypatch):

@@ -177,3 +177,22 @@ def test_one_of_a_kind_ranges_and_stops_as_text_are_taken() -> None:
     made = Experiment("e", "mnist5k", "fc4", "min", range(3), "exact", p=0.3, stops="kappa 0.95")  # type: ignore[arg-type]
     assert (made.metrics, made.seeds, made.p) == (("min",), (0, 1, 2), (0.3,))
     assert made.stops == (Stop("kappa", 0.95, "last_good"),)
+
+
+def test_what_is_no_experiment_is_refused_before_any_training() -> None:
+    for settings, message in (
+        ({"stops": 0.1}, "a stop reads 'fraction 0.1'"),
+        ({"recipe": {"max_epochs": 3}}, "recipe is a Recipe"),
+        ({"network": 5}, "network is a name"),
+        ({"seeds": [0.5]}, "a seed is a whole number"),
+        ({"initial": ["reinit"], "stops": "kappa 0.9"}, "kappa cannot stop it"),
+        ({"recipe": Recipe(initial_range="small")}, "use initial='small_reinit'"),
+    ):
+        words: dict[str, Any] = {"network": "fc4", "seeds": [0]} | settings
+        with pytest.raises(InputError, match=message):
+            Experiment("e", "mnist5k", metrics=("min",), selection=("exact",), **words)
+
+
+def test_p_has_no_say_where_one_unit_goes() -> None:
+    made = Experiment("e", "mnist5k", "fc4", ("min",), (0,), ("exact",), p=(0.2, 0.3), schedule="one_unit")
+    assert [run.p for run in made.runs()] == [None]

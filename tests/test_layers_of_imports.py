@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "dropnet_core"
 
 # data and engines are packages: their parts may import one another
 ORDER = """
-errors registry streams version places
+errors registry streams version places repeatable
 recipe
 masks
 data

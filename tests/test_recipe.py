@@ -31,6 +31,11 @@ def test_a_field_left_at_its_default_is_not_part_of_the_digest():
     assert Recipe(patience=5, learning_rate=0.1).digest == Recipe().digest
 
 
+def test_equal_recipes_have_equal_digests():
+    assert Recipe(learning_rate=1) == Recipe(learning_rate=1.0)
+    assert Recipe(learning_rate=1).digest == Recipe(learning_rate=1.0).digest
+
+
 def test_raising_the_definition_renames_every_recipe(monkeypatch):
     monkeypatch.setattr(Recipe.__dataclass_fields__["definition"], "default", 2)
     assert Recipe(definition=2).changes() == {"definition": 2}
@@ -67,6 +72,9 @@ def test_a_reading_belongs_to_the_run_or_to_the_recipe_and_to_nothing_else():
     [
         ({"learning_rate": 0}, "learning_rate must be a positive number"),
         ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
+        ({"learning_rate": "fast"}, "learning_rate must be a positive number"),
+        ({"learning_rate": True}, "learning_rate must be a positive number"),
+        ({"shuffle": "no"}, "shuffle is True or False"),
         ({"batch_size": 0}, "batch_size must be a whole number"),
         ({"max_epochs": 1.5}, "max_epochs must be a whole number"),
         ({"patience": True}, "patience must be a whole number"),

@@ -18,6 +18,7 @@ from dropnet_core.records import (
     numeric_columns,
     read,
     records,
+    returned,
     write,
 )
 from dropnet_core.stops import Stop
@@ -177,3 +178,12 @@ def test_completeness_by_kappa(table_of):
     falling = kappa.assign(validation_accuracy=1 - 0.06 * kappa["cycle"])  # 0.88 in cycle 2
     assert complete(falling[falling["cycle"] <= 3]) == 2
     assert complete(falling[falling["cycle"] <= 2]) == 0
+
+
+@pytest.mark.parametrize(("stop", "cycle"), [("last_good", 1), ("already_trained", 2), ("one_more", 3)])
+def test_the_cycle_that_a_run_returns_follows_the_reading_of_kappa(stop, cycle):
+    rows = [dict.fromkeys(COLUMNS, "x") | {"seed": 0, "cycle": i, "stop": f"kappa 0.9 {stop}"} for i in range(4)]
+    for row, fraction, accuracy in zip(rows, (1, 0.8, 0.6, 0.5), (0.9, 0.89, 0.7, 0.5), strict=True):
+        row |= {"fraction_remaining": fraction, "validation_accuracy": accuracy}
+    other = [row | {"seed": 1, "stop": "fraction 0.5"} for row in rows]
+    assert returned(pd.DataFrame(rows[::-1] + other))["cycle"].tolist() == [cycle, 3]

@@ -10,7 +10,7 @@ from dropnet_core.engines import engines
 from dropnet_core.errors import InputError
 from dropnet_core.recipe import Recipe
 from dropnet_core.records import complete, equal
-from dropnet_core.running import find_device, one_thread, run
+from dropnet_core.running import find_device, run
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
 
@@ -132,14 +132,6 @@ def test_the_default_device_may_be_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.delenv("DROPNET_DEVICE")
     assert find_device("auto").type == find_device("cpu").type == "cpu"
-
-
-def test_one_thread_while_it_lasts():
-    torch.set_num_threads(2)
-    with pytest.raises(KeyError), one_thread():
-        assert torch.get_num_threads() == 1
-        raise KeyError
-    assert torch.get_num_threads() == 2
 
 
 def test_an_interruption_leaves_a_sound_board(monkeypatch, tmp_path):

@@ -56,7 +56,7 @@ def test_t_interval_uses_the_sample_deviation_and_students_quantile() -> None:
     assert (float(lower), float(upper)) == pytest.approx((3 - half, 3 + half), rel=1e-6)
 
 
-def test_at_15_seeds_the_paper_interval_is_13_per_cent_narrower() -> None:
+def test_at_15_seeds_students_interval_is_13_per_cent_wider_than_the_papers() -> None:
     values = np.arange(15.0)
     (a, b), (c, d) = stats.paper_interval(values), stats.t_interval(values)
     assert float((d - c) / (b - a)) == pytest.approx(1.13, abs=0.005)

@@ -39,6 +39,11 @@ def padded(number: int) -> int:
     return math.ceil(number / BLOCK) * BLOCK
 
 
+def in_blocks(rows: Tensor) -> Tensor:
+    """Rows (n, columns) as (n / 8, 8, columns); there may be none, where every first layer is empty."""
+    return rows.view(len(rows) // BLOCK, BLOCK, rows.shape[1])
+
+
 @dataclass(frozen=True)
 class Inputs:
     """A split as the stack reads it: images (n, pixels), where the last columns are a constant 1 and padding."""
@@ -135,7 +140,7 @@ class Stack:
         self.members = members
         first = torch.cat([member.layers[0] for member in members])
         self.rows, self.device = len(first), first.device
-        self.layers = [first.view(-1, BLOCK, first.shape[1])]
+        self.layers = [in_blocks(first)]
         self.layers += [torch.stack([m.layers[i] for m in members]) for i in range(1, len(members[0].layers))]
         network = members[0].job.network
         self.constants = [layer.units for layer in network.layers]  # row that carries the constant 1, a layer
@@ -200,7 +205,7 @@ class Stack:
                 slope[:, self.constants[i - 1]] = 0  # the constant is no weight to be learnt
         torch.index_select(space.slopes[0].view(-1, len(labels)), 0, self.gather, out=space.first_slope)
         through_relu(space.first_slope, space.first[: self.rows])
-        blocks = space.first_slope.view(-1, BLOCK, len(labels))
+        blocks = in_blocks(space.first_slope)
         self.layers[0].baddbmm_(blocks, images.expand(len(blocks), -1, -1), alpha=scale)
         return loss, right
 
@@ -228,7 +233,7 @@ class Stack:
 
     def hand_back(self) -> None:
         """Give every member its weights as they are now."""
-        rows = self.layers[0].view(self.rows, -1)
+        rows = self.layers[0].flatten(0, 1)
         start = 0
         for place, member in enumerate(self.members):
             height = len(member.layers[0])
@@ -304,7 +309,7 @@ class Space:
         like, members = stack.layers[0], len(stack.members)
         self.first = like.new_zeros(stack.rows + 2, count)
         self.first[stack.rows + 1] = 1
-        self.blocks = self.first[: stack.rows].view(-1, BLOCK, count)
+        self.blocks = in_blocks(self.first[: stack.rows])
         heights = [stack.shape[1], *(layer.shape[1] for layer in stack.layers[1:])]
         self.values = [like.new_empty(members, height, count) for height in heights]
         self.slopes = [like.new_empty(members, height, count) for height in heights[:-1]]
