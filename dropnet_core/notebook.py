@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Sequence
+from textwrap import fill
 
 import pandas as pd
 from IPython.core.getipython import get_ipython
@@ -10,6 +11,7 @@ from dropnet_core.errors import InputError, unknown
 from dropnet_core.places import results_folder
 from dropnet_core.records import read, trainings
 
+PAGE_WIDTH = 66  # letters of a cell's output that a page shows without scrolling
 INJECTED = "# Parameters"  # first line of the cell that Papermill puts behind the declared parameters
 
 
@@ -86,7 +88,7 @@ def earlier_records(experiment: str) -> pd.DataFrame | None:
 
 
 def provenance(records: pd.DataFrame) -> str:
-    """One sentence on where records come from: seeds, trainings, hardware, versions, dates, time."""
+    """Where records come from, in lines that fit a page: seeds, trainings, hardware, versions, dates, time."""
 
     def listed(column: str) -> str:
         return ", ".join(dict.fromkeys(records[column].astype(str)))
@@ -94,11 +96,12 @@ def provenance(records: pd.DataFrame) -> str:
     distinct = trainings(records)
     days = sorted({created[:10] for created in records["created"]})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    return (
+    said = (
         f"{records['seed'].nunique()} seeds of {listed('network')} on {listed('data')}: {len(distinct):,} trainings "
         f"in {distinct['seconds'].sum() / 3600:.1f} hours of one core by the engine '{listed('engine')}' on "
         f"{listed('hardware')} ({listed('device')}), torch {listed('torch')}, dropnet_core {listed('version')}, {when}."
     )
+    return fill(said, PAGE_WIDTH)
 
 
 def says(sentence: str, holds: object) -> None:

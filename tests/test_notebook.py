@@ -119,7 +119,7 @@ def test_provenance_counts_a_shared_training_once():
             row | {"seed": 1, "test_loss": 2.0, "created": "2026-01-04T00:00:00+00:00"},
         ]
     )
-    text = provenance(table)
+    text = " ".join(provenance(table).split())
     assert "2 seeds" in text
     assert "2 trainings in 1.0 hours" in text
     assert "2026-01-02 to 2026-01-04" in text
