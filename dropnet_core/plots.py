@@ -215,10 +215,12 @@ def _value_axis(axes: Axes, quantity: str, drawn: pd.Series, bands: pd.DataFrame
     if bands is not None and bands["lower"].notna().any():
         low = min(low, max(low - reach, float(bands["lower"].min())))
         high = max(high, min(high + reach, float(bands["upper"].max())))
-    margin = max(0.05 * (high - low), 0.002)
+    margin = max(0.05 * (high - low), 1.0 if quantity == "epochs" else 0.002)
     bottom, top = low - margin, high + margin
     if quantity.endswith("accuracy"):
         bottom, top = max(bottom, -margin / 2), min(top, 1.0 + margin / 2)
+    if quantity == "epochs":
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom, top)
     axes.set_ylabel(QUANTITIES[quantity])
 

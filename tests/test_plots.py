@@ -273,3 +273,9 @@ def test_a_chart_shows_itself_in_a_notebook_with_its_words(monkeypatch: pytest.M
     assert isinstance(picture, bytes) and picture.startswith(b"\x89PNG")
     assert metadata["image/png"]["alt"] == plots.method_figure().alt_text
     assert data["text/plain"] == "<Chart 640x700>"
+
+
+def test_epochs_that_are_all_equal_have_whole_numbers_on_their_axis() -> None:
+    made = plots.accuracy_curves(records().assign(epochs=6), quantity="epochs", interval=None)
+    ticks = made.axes[0].get_yticks()
+    assert all(float(tick).is_integer() for tick in ticks) and 6 in ticks
