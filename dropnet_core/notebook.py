@@ -35,10 +35,12 @@ def check_cells(cells: Sequence[str]) -> None:
                 if name not in types:
                     raise unknown("parameter", name, types)
                 if not fits(value, types[name]):
-                    raise InputError(
-                        f"the parameter {name} is declared as {types[name]}, but was given {value!r}; "
-                        f"with Papermill, lists are written -y '{{{name}: [a, b]}}'"
+                    remedy = (
+                        f"write a list as -y '{{{name}: [a, b]}}'"
+                        if "list[" in types[name]
+                        else "give one of that type"
                     )
+                    raise InputError(f"the parameter {name} is declared as {types[name]}, not {value!r}; {remedy}")
 
 
 def declared_types(source: str) -> dict[str, str]:

@@ -44,7 +44,7 @@ def test_good_parameters_pass(line):
     ("line", "message"),
     [
         ('metrcs = "min"', "unknown parameter 'metrcs'; did you mean 'metrics'"),
-        ('p = "0.3"', "p is declared as float, but was given '0.3'"),
+        ('p = "0.3"', "p is declared as float, not '0.3'; give one of that type"),
         ("p = True", "p is declared as float"),
         ("seeds = [0.5]", r"seeds is declared as list\[int\]"),
         ("metrics = [1]", r"-y '\{metrics: \[a, b\]\}'"),
