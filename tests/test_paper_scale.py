@@ -75,3 +75,17 @@ def test_worded_and_coded_selection_part_for_max_and_for_nothing_else() -> None:
     summary = summarise(probe)
     for units in (80, 64, 52, 42, 34, 28, 23, 19, 16, 13):
         assert mean_at(summary, "min@exact", units) == pytest.approx(mean_at(summary, "min@authors", units), abs=0.02)
+
+
+def test_the_readme_says_how_far_the_variant_lies_from_the_paper() -> None:
+    readme = " ".join((RESULTS.parent / "README.md").read_text(encoding="utf-8").split())
+    table = published.agreement(published.compare(read(RESULTS / "mnist-fc20-fc40.csv"), "mnist-fc20-fc40"))
+    difference = table.set_index("curve")["mean_absolute_difference"]
+    said = re.search(r"Mean absolute difference from the paper over all points: (.*?), whose curves", readme)
+    assert said
+    pairs = re.findall(r"`(\w+)` (0\.\d{3})", said[1]) + [
+        ("random", re.findall(r"(0\.\d{3}) for `random`", said[1])[0])
+    ]
+    assert len(pairs) == 6
+    for curve, number in pairs:
+        assert float(number) == pytest.approx(difference[curve], abs=0.00051)
