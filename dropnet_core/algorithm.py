@@ -11,6 +11,7 @@ from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.networks import Network
 from dropnet_core.runs import Cycle, Job, Run
+from dropnet_core.streams import stream
 from dropnet_core.training import Outcome
 
 Path = Generator[Job, Outcome, None]
@@ -32,21 +33,41 @@ def iterative_pruning(run: Run, network: Network, cycles: list[Cycle]) -> Path:
         mask = run.drop(len(cycles), mask, outcome)
 
 
-def reinitialised(run: Run, network: Network, cycles: list[Cycle]) -> Path:
-    """The control of the paper's section 6: the masks of the rewound run, trained from other first weights."""
-    recipe = replace(run.recipe, initial_range="small" if run.initial == "small_reinit" else "full")
+def control(run: Run, network: Network, cycles: list[Cycle]) -> Path:
+    """A run that follows the rewound one and, in place of each of its networks, records another."""
     rewound = iterative_pruning(run, network, [])
     job = next(rewound)
     while True:
         outcome = yield job
-        other = replace(job, recipe=recipe, weights=run.seed + REINIT_SEED_OFFSET, needs=())
-        cycles.append(Cycle(job.mask, (yield other)))
+        other = CONTROLS[run.initial](run, job)
+        cycles.append(Cycle(other.mask, (yield other)))
         try:
             job = rewound.send(outcome)
         except StopIteration:
             return
 
 
+def reinitialised(run: Run, job: Job) -> Job:
+    """The same mask, other first weights (paper, section 6)."""
+    recipe = replace(run.recipe, initial_range="small" if run.initial == "small_reinit" else "full")
+    return replace(job, recipe=recipe, weights=run.seed + REINIT_SEED_OFFSET, needs=())
+
+
+def redrawn(run: Run, job: Job) -> Job:
+    """The same first weights, as many units in each layer, but units drawn by lot: the allocation without the score.
+
+    Each layer has one random order for all cycles, of which a mask keeps the first: a dropped unit never comes back.
+    """
+    mask = Mask(
+        stream(run.seed, "redraw", layer).permutation(len(units)) < units.sum()
+        for layer, units in enumerate(job.mask.layers)
+    )
+    return replace(job, mask=mask, needs=())
+
+
+CONTROLS = {"reinit": reinitialised, "small_reinit": reinitialised, "redraw": redrawn}
+
+
 def path(run: Run, network: Network, cycles: list[Cycle]) -> Path:
     """The generator of a run's jobs, which fills `cycles`."""
-    return (iterative_pruning if run.initial == "rewind" else reinitialised)(run, network, cycles)
+    return (iterative_pruning if run.initial == "rewind" else control)(run, network, cycles)

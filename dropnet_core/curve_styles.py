@@ -36,7 +36,11 @@ FRACTIONS = {
     "0.5": Style("#d9480f", "D"),
     "0.9": Style("#7f7000", "v"),
 }
-REINITIALISED = {"_reinit": Style("#c2570c", "X", DOTTED), "_small_reinit": Style("#5b6770", "d", DOTTED)}
+CONTROLS = {
+    "_reinit": Style("#c2570c", "X", DOTTED),
+    "_small_reinit": Style("#5b6770", "d", DOTTED),
+    "_redraw": Style("#087e5f", "^", DOTTED),
+}
 SPARE = (
     Style("#c2570c", "<"),
     Style("#5b6770", ">"),
@@ -44,7 +48,11 @@ SPARE = (
     Style("#b0004f", "d"),
     Style("#4d6a00", "H"),
 )  # for metrics of a reader's own, in the order in which they appear
-ROLES = {"_small_reinit": "reinitialised as a small network", "_reinit": "reinitialised"}
+ROLES = {
+    "_small_reinit": "reinitialised as a small network",
+    "_reinit": "reinitialised",
+    "_redraw": "units redrawn at random",
+}
 READINGS = {
     "authors": "authors' selection",
     "exact": "exact selection",
@@ -87,7 +95,7 @@ def label(curve: str) -> str:
 def styles(curves: list[str]) -> dict[str, Style]:
     """The style of each curve of one figure.
 
-    A metric of the paper looks the same in every figure; curves that differ in p go by p; re-initialised ones
+    A metric of the paper looks the same in every figure; curves that differ in p go by p; the controls
     are dotted, the second reading of the code dash-dotted. What is unknown gets a spare style by its place.
     """
     chosen: dict[str, Style] = {}
@@ -99,7 +107,7 @@ def styles(curves: list[str]) -> dict[str, Style]:
         if base is None:
             base, spare = SPARE[spare % len(SPARE)], spare + 1
         if name.role:
-            base = REINITIALISED[name.role]
+            base = CONTROLS[name.role]
         if {"exact", "mean_of_abs"} & set(name.readings):
             base = replace(base, line=DASH_DOT)
         chosen[curve] = base

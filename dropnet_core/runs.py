@@ -16,7 +16,7 @@ from dropnet_core.stops import Stop
 from dropnet_core.streams import stream
 from dropnet_core.training import Outcome
 
-INITIALS = ("rewind", "reinit", "small_reinit")
+INITIALS = ("rewind", "reinit", "small_reinit", "redraw")
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,10 @@ class Run:
     p          fraction of the remaining units that each cycle drops; None for the schedule "one_unit"
     score      "mean_of_abs" (paper) or "abs_of_mean" (authors' code); they differ only behind batch norm, and for
                apoz they are the share of zeros and the share of whole maps of zeros
-    initial    first weights of each cycle: "rewind" (the same as in cycle 0), "reinit" (new ones, seed + 20, under
-               the masks of the rewound run), "small_reinit" (the same with the range of a small network's own fans)
+    initial    what each cycle trains: "rewind" (the mask from the first weights of cycle 0) or a control that follows
+               the masks of the rewound run: "reinit" (new first weights, seed + 20), "small_reinit" (the same with
+               the range of a small network's own fans), "redraw" (the old first weights, but as many units of each
+               layer drawn by lot)
 
     Raises InputError for an unknown name or a value outside its range.
     """
@@ -128,7 +130,10 @@ class Run:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(f"a seed is a whole number of at least 0, not {self.seed!r}")
         if self.initial != "rewind" and self.stop.rule == "kappa":
-            raise InputError("a reinitialised run follows the rewound one, so kappa cannot stop it; stop at a fraction")
+            raise InputError(
+                f"with initial='{self.initial}' a run follows the rewound one, so kappa cannot stop it; "
+                "stop at a fraction"
+            )
         if self.recipe.initial_range != "full":
             raise InputError(
                 "the range 'small' changes with each mask, so it rewinds to nothing; use initial='small_reinit'"

@@ -150,7 +150,7 @@ def test_the_unpruned_network_is_one_job_for_all_metrics_and_readings():
 def test_reinitialised_runs_train_other_weights_under_the_same_masks(initial):
     rewound, _ = follow(make("fc8-fc8", "min", 0.1))
     run = make("fc8-fc8", "min", 0.1, initial=initial)
-    cycles, jobs = follow_reinitialised(run)
+    cycles, jobs = follow_control(run)
     assert [c.mask for c in cycles] == [c.mask for c in rewound]
     assert {job.weights for job in jobs[0::2]} == {0}
     assert {job.weights for job in jobs[1::2]} == {20}
@@ -158,7 +158,7 @@ def test_reinitialised_runs_train_other_weights_under_the_same_masks(initial):
     assert {job.recipe.initial_range for job in jobs[0::2]} == {"full"}
 
 
-def follow_reinitialised(run: Run):
+def follow_control(run: Run):
     """As `follow`, but only the rewound network's statistics are drawn from the seed's stream."""
     network = describe(run.network, (1, 28, 28), 10)
     generator, cycles, jobs = np.random.default_rng(run.seed), list[Cycle](), list[Job]()
@@ -166,11 +166,52 @@ def follow_reinitialised(run: Run):
     job = next(generated)
     while True:
         jobs.append(job)
-        rewound = job.weights == run.seed
+        rewound = len(jobs) % 2 == 1  # its stand-in follows each
         try:
             job = generated.send(made_up(job.mask, generator if rewound else np.random.default_rng(99)))
         except StopIteration:
             return cycles, jobs
+
+
+@pytest.mark.parametrize("metric", ["min", "oracle"])
+def test_redrawn_runs_train_random_units_in_the_rewound_runs_numbers(metric):
+    rewound, _ = follow(make("fc20-fc40", metric, 0.05))
+    cycles, jobs = follow_control(make("fc20-fc40", metric, 0.05, initial="redraw"))
+    # The rewound job comes first, its stand-in second; only the first of all masks, the full one, is the same.
+    assert [job.mask for job in jobs[0::2]] == [cycle.mask for cycle in rewound]
+    assert [job.mask for job in jobs[1::2]] == [cycle.mask for cycle in cycles]
+    counts = [[c.mask.units_per_layer for c in made] for made in (cycles, rewound)]
+    assert counts[0] == counts[1]
+    assert cycles[0].mask == rewound[0].mask and all(
+        ours.mask != theirs.mask for ours, theirs in zip(cycles[1:], rewound[1:], strict=True)
+    )
+    assert {(job.weights, job.recipe.initial_range) for job in jobs} == {(0, "full")}
+    assert {job.needs for job in jobs[1::2]} == {()}
+
+
+def redrawn_masks(seed: int) -> list[Mask]:
+    """Two layers that lose one unit each in every cycle, so that only the lot tells them apart."""
+    run = Run("test", "mnist", "fc20-fc20", "min_layer", seed, "exact", schedule="one_unit", initial="redraw")
+    return [cycle.mask for cycle in follow_control(run)[0]]
+
+
+def test_redrawn_units_never_come_back_and_are_drawn_anew_for_each_layer_and_seed():
+    masks = redrawn_masks(0)
+    for before, after in zip(masks, masks[1:], strict=False):
+        assert all((b >= a).all() for b, a in zip(before.layers, after.layers, strict=True))
+    assert masks == redrawn_masks(0)
+    lives = {  # for how many cycles each unit of a layer is kept
+        np.sum([mask.layers[layer] for mask in redrawn_masks(seed)], axis=0).tobytes()
+        for seed in range(3)
+        for layer in range(2)
+    }
+    assert len(lives) == 6
+
+
+def test_redrawn_units_are_fair():
+    alive = [redrawn_masks(seed)[10].layers[0] for seed in range(100)]
+    kept = np.mean(alive, axis=0)  # of each unit, over the seeds
+    assert (abs(kept - 0.5) < 4.5 * 0.5 / np.sqrt(100)).all()
 
 
 def test_a_diverged_network_ends_its_run():

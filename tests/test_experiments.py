@@ -1,5 +1,6 @@
 """The table of experiments, settings as words, names of curves and of changed experiments."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,13 @@ def test_every_experiment_of_the_table_can_be_made():
     assert experiment("kappa-fc40-fc40").stops[1] == Stop("kappa", 0.9, "already_trained")
 
 
+def test_the_controls_share_everything_but_what_they_control_with_the_papers_runs():
+    for network in ("fc40-fc40", "fc20-fc40", "fc40-fc20", "conv64-conv32"):
+        paper, control = experiment(f"mnist-{network}"), experiment(f"control-{network}")
+        assert control.initial == ("rewind", "redraw") and control.metrics == ("min",)
+        assert replace(control, name=paper.name, metrics=paper.metrics, initial=paper.initial) == paper
+
+
 def test_runs_are_all_combinations_seed_by_seed():
     own = make(p=(0.2, 0.5), initial=("rewind", "reinit"))
     runs = own.runs()
@@ -52,6 +60,7 @@ def test_one_value_needs_no_list():
     [
         ({}, {"min", "max"}),
         ({"initial": ("rewind", "small_reinit"), "metrics": "min"}, {"min", "min_small_reinit"}),
+        ({"initial": ("rewind", "redraw"), "metrics": "min"}, {"min", "min_redraw"}),
         ({"p": (0.2, 0.5), "metrics": "min"}, {"min/p=0.2", "min/p=0.5"}),
         ({"selection": ("exact", "authors"), "metrics": "min"}, {"min@exact", "min@authors"}),
         ({"score": ("mean_of_abs", "abs_of_mean"), "metrics": "min"}, {"min@mean_of_abs", "min@abs_of_mean"}),
@@ -185,7 +194,8 @@ def test_what_is_no_experiment_is_refused_before_any_training() -> None:
         ({"recipe": {"max_epochs": 3}}, "recipe is a Recipe"),
         ({"network": 5}, "network is a name"),
         ({"seeds": [0.5]}, "a seed is a whole number"),
-        ({"initial": ["reinit"], "stops": "kappa 0.9"}, "kappa cannot stop it"),
+        ({"initial": ["reinit"], "stops": "kappa 0.9"}, "initial='reinit' .* kappa cannot stop it"),
+        ({"initial": ["redraw"], "stops": "kappa 0.9"}, "initial='redraw' .* kappa cannot stop it"),
         ({"recipe": Recipe(initial_range="small")}, "use initial='small_reinit'"),
     ):
         words: dict[str, Any] = {"network": "fc4", "seeds": [0]} | settings

@@ -34,7 +34,7 @@ def test_the_trainings_of_figure_3():
     [
         {},
         {"metrics": ("min", "max", "random", "apoz_layer")},
-        {"initial": ("rewind", "reinit", "small_reinit"), "metrics": "min"},
+        {"initial": ("rewind", "reinit", "small_reinit", "redraw"), "metrics": "min"},
         {"initial": "reinit"},
         {"stops": (Stop("cycles", 2), Stop("fraction", 0.5))},
         {"metrics": "oracle", "schedule": "one_unit", "p": (None,)},

@@ -44,7 +44,7 @@ def grades(rows, settings=SETTINGS):
     [
         {},
         {"engine": "reference"},
-        {"initial": ("rewind", "small_reinit"), "metrics": "random"},
+        {"initial": ("rewind", "small_reinit", "redraw"), "metrics": "random"},
         {"schedule": "one_unit", "p": (None,), "seeds": 0},
         {"stops": (Stop("kappa", 0.9, "one_more"),), "seeds": 0},
         {"selection": ("exact", "authors"), "p": (0.3, 0.6), "seeds": 0, "metrics": "min"},
