@@ -1,13 +1,15 @@
 # Both commands work from nothing but make and Python 3.11 or newer, on Linux and macOS:
 #   make book    the book in _build/html, every notebook executed anew
 #   make test    lint, types, unit tests, notebooks against their stored outputs
+# and, for those who doubt the page on speed, on an idle machine:
+#   make benchmarks
 # Another Python: make book PYTHON=python3.12
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: book test env lint refresh clean
+.PHONY: book test env lint refresh benchmarks clean
 
 book: $(STAMP)
 	$(BIN)/python book/build_book.py build
@@ -26,6 +28,10 @@ lint: $(STAMP)
 # Stored outputs are only ever written by this command, never by hand.
 refresh: $(STAMP)
 	$(BIN)/python book/build_book.py refresh
+
+# Writes results/benchmarks/speed.csv, which the page on speed reads.
+benchmarks: $(STAMP)
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf _build/* _build/.doctrees build .pytest_cache .mypy_cache .ruff_cache .hypothesis

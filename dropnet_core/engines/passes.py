@@ -22,6 +22,8 @@ def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
     dtype, device = getattr(torch, job.recipe.precision), data.train.labels.device
     network, small = compact(job.network, job.mask, weights)
     model = MaskedNetwork(network, small, Mask.full(network.widths)).to(device, dtype)
+    if not network.all_dense:  # two thirds of the time on a CPU
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
     narrow = measure(model, (images for images, _ in batches(data.train, EVALUATION_BATCH, dtype)))
     statistics: Statistics = {}
     for name, layers in narrow.items():

@@ -1,0 +1,70 @@
+"""Measure this project's speed against the usual ways, side by side.
+
+python -m benchmarks            everything: about 12 minutes on two cores
+python -m benchmarks --quick    a look at whether it works: about a minute, and nothing is kept
+python -m benchmarks PART ...   only schedule, stack, profile, memory or agreement
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+
+from benchmarks import rows
+from benchmarks.agreement import agreement
+from benchmarks.memory import memory
+from benchmarks.models import MODELS
+from benchmarks.profile import profile
+from benchmarks.rows import Row
+from benchmarks.speed import Bench, schedules, stack
+from dropnet_core.errors import InputError
+
+FILE = Path(__file__).resolve().parent.parent / "results" / "benchmarks" / "speed.csv"
+
+
+def schedule_part(quick: bool) -> Iterator[Row]:
+    bench = Bench()
+    for model in [MODELS[name].roughly() for name in ("model1", "model2")] if quick else MODELS.values():
+        yield from schedules(bench, model, rounds=1 if quick else 5)
+    bench.close()
+
+
+def stack_part(quick: bool) -> Iterator[Row]:
+    bench = Bench()
+    yield from stack(bench, 1, (1, 8)) if quick else stack(bench, 5)
+    bench.close()
+
+
+PARTS: dict[str, Callable[[bool], Iterator[Row]]] = {
+    "schedule": schedule_part,
+    "stack": stack_part,
+    "profile": lambda quick: profile(0.05 if quick else 1.0),
+    "memory": lambda quick: memory([MODELS["model1"]], 0.02) if quick else memory(list(MODELS.values())),
+    "agreement": lambda quick: agreement(4, {"fc20-fc20": "stacked"}) if quick else agreement(),
+}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed and memory side by side.")
+    parser.add_argument("part", nargs="*", choices=[[], *PARTS], help="all of them if none is named")
+    parser.add_argument("--quick", action="store_true", help="about a minute; nothing is kept")
+    parser.add_argument("--out", type=Path, default=FILE, help="where the table is kept")
+    arguments = parser.parse_args(words)
+    earlier = rows.read(arguments.out)
+    for part in arguments.part or PARTS:
+        started = monotonic()
+        measured = rows.table(PARTS[part](arguments.quick))
+        print(rows.printed(measured), flush=True)
+        print(f"{part}: {monotonic() - started:.0f} s\n", flush=True)
+        earlier = rows.merged(earlier, measured)
+        if not arguments.quick:
+            arguments.out.parent.mkdir(parents=True, exist_ok=True)
+            earlier.to_csv(arguments.out, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

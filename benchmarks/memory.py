@@ -1,0 +1,35 @@
+"""Peak memory of a process that trains, a fresh process for each way."""
+
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+
+from benchmarks.models import MNIST, Model, digits
+from benchmarks.processes import Crew
+from benchmarks.rows import Row
+from benchmarks.ways import loader, seconds
+from dropnet_core.forecast import first_images
+
+
+def peak_memory(way: str, model: Model, networks: int, images: int) -> float:
+    """Runs in a process of its own: megabytes at the peak of one epoch on so many images, with as many in memory as
+    MNIST has."""
+    whole = digits(MNIST[0])
+    held = loader(whole.train, 32) if way == "usual" and images < len(whole.train) else None
+    seconds(way, model.jobs(0, networks), first_images(whole, images), 1)
+    del held
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def memory(models: Sequence[Model], share: float = 1.0) -> Iterator[Row]:
+    """Each model in each way at its full width; `share` of the images for a quick look."""
+    for model in models:
+        dense = model.engine == "stacked"
+        images = int(share * MNIST[0]) if dense else 320
+        for way in ("usual", "reference", model.engine):
+            crew = Crew(1)
+            (megabytes,) = crew.do(peak_memory, way, model, 24 if way == "stacked" else 1, images)
+            crew.close()
+            at = "24 networks" if way == "stacked" else "1 network"
+            yield Row.of("memory", model.title, "peak of a process", way, at, [megabytes], "MB")

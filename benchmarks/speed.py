@@ -1,0 +1,119 @@
+"""What whole schedules cost in the three ways, and how the engine's cost grows with networks and with width."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from benchmarks.costs import Cost, along, schedule
+from benchmarks.machine import Peak, peak
+from benchmarks.models import EPOCHS, METRICS, MNIST, MODELS, Model, digits
+from benchmarks.processes import Crew, cores
+from benchmarks.rows import Row
+from benchmarks.ways import seconds
+from dropnet_core.compaction import counts, shrink
+
+STACKS = (1, 2, 4, 8, 16, 24)  # networks side by side
+
+
+def timed(way: str, model: Model, cycle: int, networks: int, images: int, epochs: int) -> float:
+    """Runs in a process of a crew: seconds of some trainings of this cycle's network."""
+    return seconds(way, model.jobs(cycle, networks), digits(images), epochs)
+
+
+def threads() -> int:
+    return torch.get_num_threads()
+
+
+class Bench:
+    """A process with PyTorch's own number of threads for the usual way, and one process a core for the others."""
+
+    def __init__(self) -> None:
+        self.alone, self.crew = Crew(1), Crew(cores())
+
+    def cost(self, way: str, model: Model, cycle: int, networks: int = 1, images: int = 0) -> Cost:
+        crew, count = (self.alone if way == "usual" else self.crew), images or model.images
+        one, three = (float(np.mean(crew.do(timed, way, model, cycle, networks, count, e))) for e in (1, 3))
+        return Cost.of(one, three, networks, MNIST[0] / count, crew.count)
+
+    def close(self) -> None:
+        self.alone.close()
+        self.crew.close()
+
+
+def schedules(bench: Bench, model: Model, rounds: int) -> Iterator[Row]:
+    """Rounds of all ways in turn, and what follows from them for one seed with six metrics."""
+    name, cycles = model.title, len(model.masks)
+    at = {"usual": [0, cycles - 1], "reference": [0, cycles - 1], model.engine: model.measured_cycles}
+    for way in at:
+        bench.cost(way, model, cycles - 1, images=64)  # the first call sets things up
+    found: dict[str, dict[int, list[Cost]]] = {way: {cycle: [] for cycle in places} for way, places in at.items()}
+    peaks: list[Peak] = []
+    for _ in range(rounds):
+        peaks.append(peak(bench.crew))
+        for way, places in at.items():
+            for cycle in places:
+                together = model.together if way == "stacked" else 1
+                found[way][cycle].append(bench.cost(way, model, cycle, together))
+    yield from epochs(model, found, peaks)
+    totals = {
+        way: [
+            schedule(along({cycle: cost[r] for cycle, cost in costs.items()}, cycles, EPOCHS), METRICS)
+            for r in range(rounds)
+        ]
+        for way, costs in found.items()
+    }
+    for way, values in totals.items():
+        yield Row.of("schedule", name, "one seed, six metrics", way, "", [value / 3600 for value in values], "hours")
+    for way in ("usual", "reference"):
+        ratio = [slow / fast for slow, fast in zip(totals[way], totals[model.engine], strict=True)]
+        yield Row.of("schedule", name, "times faster", f"{model.engine}/{way}", "", ratio, "times")
+
+
+def epochs(model: Model, found: dict[str, dict[int, list[Cost]]], peaks: list[Peak]) -> Iterator[Row]:
+    """Seconds of an epoch in each measured cycle, and the engine's share of what the processor can do."""
+    for way, costs in found.items():
+        for cycle, measured in costs.items():
+            values = [cost.epoch for cost in measured]
+            yield Row.of("schedule", model.title, "epoch of a network", way, cycle, values, "s")
+            if way != model.engine:
+                continue
+            work = arithmetic(model, cycle)
+            share = [work / cost.epoch / top.flops for cost, top in zip(measured, peaks, strict=True)]
+            yield Row.of("schedule", model.title, "share of peak arithmetic", way, cycle, share, "of 1")
+            moved = traffic(model, cycle)
+            share = [moved / cost.epoch / top.bandwidth for cost, top in zip(measured, peaks, strict=True)]
+            yield Row.of("schedule", model.title, "share of memory bandwidth", way, cycle, share, "of 1")
+    for quantity, values, unit in (
+        ("matrix product, all cores", [top.flops / 1e9 for top in peaks], "GFLOP/s"),
+        ("memory bandwidth, all cores", [top.bandwidth / 1e9 for top in peaks], "GB/s"),
+    ):
+        yield Row.of("schedule", model.title, quantity, "machine", "", values, unit)
+
+
+def arithmetic(model: Model, cycle: int) -> float:
+    """Floating-point operations of one epoch of this cycle's compacted network: forward, both gradients but the
+    input's, and the forward pass over the validation and the test images."""
+    macs = counts(shrink(model.network, model.masks[cycle])).macs_per_layer
+    return 2.0 * (MNIST[0] * (3 * sum(macs) - macs[0]) + (MNIST[1] + MNIST[2]) * sum(macs))
+
+
+def traffic(model: Model, cycle: int, batch: int = 32) -> float:
+    """Bytes that one epoch moves at least: each step reads the weights twice and writes them once, and writes and
+    reads each layer's values and their gradients once. A cache may spare memory all of it."""
+    small = shrink(model.network, model.masks[cycle])
+    values = small.shape[0] * small.shape[1] * small.shape[2]
+    for layer, (_, height, width) in zip(small.layers, small.inputs(), strict=False):
+        values += 4 * layer.units * (height * width if layer.kind == "conv" else 1)
+    return 4.0 * (3 * counts(small).parameters * MNIST[0] / batch + values * MNIST[0])
+
+
+def stack(bench: Bench, rounds: int, stacks: Sequence[int] = STACKS) -> Iterator[Row]:
+    """How the cost of one network of Model 1 falls with the networks that are trained beside it."""
+    model = MODELS["model1"]
+    found: dict[int, list[float]] = {networks: [] for networks in stacks}
+    for _ in range(rounds):
+        for networks in stacks:
+            found[networks].append(bench.cost("stacked", model, 0, networks, 1600).epoch)
+    for networks, values in found.items():
+        yield Row.of("stack", model.title, "epoch of a network", "stacked", networks, values, "s")

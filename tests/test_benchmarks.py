@@ -1,0 +1,153 @@
+"""The arithmetic, the rows and the ways of the benchmarks. Nothing here measures time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks import rows, speed, ways
+from benchmarks.__main__ import PARTS, main
+from benchmarks.agreement import compared, jobs
+from benchmarks.costs import Cost, along, schedule
+from benchmarks.models import MODELS, digits
+from benchmarks.profile import watched
+from benchmarks.rows import Row
+from dropnet_core.errors import InputError
+from dropnet_core.layers import MaskedNetwork
+from dropnet_core.masks import Mask
+from dropnet_core.metrics import measure
+from dropnet_core.networks import describe
+from dropnet_core.recipe import Recipe
+from dropnet_core.runs import Job
+
+
+def test_a_cost_is_that_of_the_whole_data_and_of_one_network():
+    cost = Cost.of(one=5.0, three=9.0, networks=4, scale=10.0, at_once=2)
+    assert cost == Cost(epoch=2.0 * 10 / 4 / 2, around=3.0 * 10 / 4 / 2)
+    assert cost.training(4) == 4 * 2.5 + 3.75
+    noisy = Cost.of(one=5.0, three=4.0, networks=1, scale=1.0, at_once=1)
+    assert noisy == Cost(epoch=0.25, around=4.75)
+
+
+def test_cycles_between_two_measured_ones_lie_on_a_line():
+    costs = {4: Cost(1.0, 2.0), 0: Cost(3.0, 0.0)}
+    np.testing.assert_allclose(along(costs, 5, epochs=10), [30, 25.5, 21, 16.5, 12])
+
+
+def test_the_unpruned_network_is_trained_once_for_all_metrics():
+    assert schedule([10.0, 5.0, 1.0], metrics=6) == 10 + 6 * 6
+
+
+def test_the_schedules_of_the_models_end_at_the_papers_fractions():
+    units = {name: [mask.units_per_layer for mask in model.masks] for name, model in MODELS.items()}
+    assert units["model1"][:4] == [(40, 40), (32, 32), (26, 26), (21, 21)] and units["model1"][-1] == (2, 2)
+    assert units["model2"][0] == (64, 32) and sum(units["model2"][-1]) <= 0.05 * 96 < sum(units["model2"][-2])
+    assert units["model3"][1] == (52, 52, 103, 103)
+    model = MODELS["model2"]
+    assert model.measured_cycles[0] == 0 and model.measured_cycles[-1] == len(model.masks) - 1
+    assert model.roughly().measured_cycles == [0, len(model.masks) - 1]
+
+
+def test_arithmetic_and_traffic_of_an_epoch_counted_by_hand():
+    model, cycle = MODELS["model1"], 1
+    macs, first = 784 * 32 + 32 * 32 + 32 * 10, 784 * 32
+    assert speed.arithmetic(model, cycle) == 2 * (54_000 * (3 * macs - first) + 16_000 * macs)
+    parameters = macs + 32 + 32 + 10
+    values = 784 + 4 * (32 + 32)
+    assert speed.traffic(model, cycle) == 4 * (3 * parameters * 54_000 / 32 + values * 54_000)
+
+
+def test_digits_repeat_and_keep_mnists_proportions():
+    data = digits(5400)
+    assert [len(split) for split in data.parts.values()] == [5400, 600, 1000]
+    assert torch.equal(data.train.images[:400], data.train.images[5000:])
+
+
+@pytest.mark.parametrize("name", ["fc7-fc5", "conv4-conv3", "conv3-dense6"])
+def test_the_usual_network_computes_what_the_definition_does(tiny, name):
+    network = describe(name, tiny.shape, tiny.classes)
+    mask = Mask(np.arange(width) % 3 > 0 for width in network.widths)
+    job = Job(Recipe(), network, 0, 0, mask)
+    images = tiny.train.images[:8] / 255
+    expected = MaskedNetwork(network, job.first_weights(), mask)(images)
+    model = ways.usual_model(job)
+    torch.testing.assert_close(model(images), expected)
+    sums = ways.scores(model, [(images, tiny.train.labels[:8])])  # type: ignore[arg-type]  # a list is enough
+    truth = measure(MaskedNetwork(network, job.first_weights(), mask), [images])["mean_of_abs"]
+    for total, mean in zip(sums, truth, strict=True):
+        np.testing.assert_allclose(total.numpy() / 8, mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("way", ["usual", "reference", "stacked"])
+def test_each_way_trains_all_jobs_for_the_epochs_it_is_told(tiny, way, monkeypatch):
+    seen = []
+
+    def counted(found, data):
+        seen.extend(found)
+        return original(found, data)
+
+    original = ways.WAYS[way]
+    monkeypatch.setitem(ways.WAYS, way, counted)
+    network = describe("fc4", tiny.shape, tiny.classes)
+    wanted = [Job(Recipe(), network, seed, seed, Mask.full(network.widths)) for seed in (0, 1)]
+    assert ways.seconds(way, wanted, tiny, epochs=2) > 0
+    assert [(job.seed, job.recipe.max_epochs, job.recipe.patience) for job in seen] == [(0, 2, 2), (1, 2, 2)]
+
+
+def row(part: str, value: float) -> Row:
+    return Row.of(part, "Model 1", "times faster", "stacked/usual", "", [value, value + 1, value + 5], "times")
+
+
+def test_a_row_is_the_median_with_its_spread():
+    made = row("schedule", 40.0)
+    assert (made.value, made.low, made.high, made.rounds) == (41, 40, 45, 3)
+
+
+def test_a_part_that_is_measured_again_replaces_its_rows_only(tmp_path):
+    first = rows.table([row("schedule", 1.0), row("stack", 2.0)])
+    file = tmp_path / "speed.csv"
+    first.to_csv(file, index=False)
+    assert set(rows.read(file)["torch"]) == {torch.__version__}
+    again = rows.merged(rows.read(file), rows.table([row("stack", 7.0), row("memory", 3.0)]))
+    assert again["part"].tolist() == ["schedule", "stack", "memory"]
+    assert again["value"].tolist() == [2, 8, 4]
+    assert rows.merged(rows.read(tmp_path / "none.csv"), first).equals(first)
+    text = rows.printed(again)
+    assert "times faster" in text and "7 to 12" in text
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
+def test_a_file_of_something_else_is_refused(tmp_path, content):
+    (tmp_path / "speed.csv").write_text(content)
+    with pytest.raises(InputError, match="remove it and measure again"):
+        rows.read(tmp_path / "speed.csv")
+
+
+def test_the_command_keeps_what_it_measures_unless_it_is_quick(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "new" / "speed.csv"
+    monkeypatch.setitem(PARTS, "stack", lambda quick: iter([row("stack", 3.0)]))
+    main(["stack", "--quick", "--out", str(file)])
+    assert not file.exists() and "3 to 8" in capsys.readouterr().out
+    main(["stack", "--out", str(file)])
+    assert pd.read_csv(file)["value"].tolist() == [4]
+    with pytest.raises(SystemExit):
+        main(["stakc"])
+
+
+def test_the_two_tests_of_agreement():
+    slow = np.linspace(0.8, 0.9, 40)
+    same = {r.quantity: r for r in compared("fc", "test accuracy", "a/b", slow, slow.copy(), "of 1")}
+    assert same["p value of test accuracy"].value == 1 and same["seeds with equal test accuracy"].value == 1
+    shifted = {r.quantity: r for r in compared("fc", "test accuracy", "a/b", slow, slow + 0.05, "of 1")}
+    mean = shifted["mean difference of test accuracy"]
+    assert mean.value == pytest.approx(0.05) and mean.low > 0.04 and shifted["p value of test accuracy"].value < 0.01
+    masks = [job.mask.units_per_layer for job in jobs("fc20-fc20", range(2))]
+    assert masks == [(20, 20), (10, 10)]
+
+
+def test_a_watched_function_adds_up_its_time_and_hands_on_what_it_does():
+    spent = {"training": 0.0}
+    assert watched(lambda a, b: a + b, spent, "training")(1, b=2) == 3
+    assert spent["training"] > 0
+    with pytest.raises(ZeroDivisionError):
+        watched(lambda: 1 / 0, spent, "training")()
