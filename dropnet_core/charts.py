@@ -4,8 +4,11 @@ import io
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from dropnet_core.figure_data import link
 
 PIXELS_PER_INCH = 100  # on a page; the picture has half as many again for sharp screens
 INK = "#222222"
@@ -34,13 +37,23 @@ RC: dict[str, Any] = {
 
 
 class Chart(Figure):
-    """A matplotlib Figure with `alt_text`, the words for a reader who does not see it.
+    """A matplotlib Figure with `alt_text`, the words for a reader who does not see it, and its numbers.
+
+    data  what is drawn (`figure_data.drawn`); None for a drawing that shows no numbers
+    name  the name, without ending, under which a reader saves them
 
     It belongs to no pyplot window. As the last line of a notebook cell it shows itself, with the words as the
-    picture's alternative text in the notebook's metadata.
+    picture's alternative text in the notebook's metadata and a link to the data below the picture.
     """
 
     alt_text: str = ""
+    data: pd.DataFrame | None = None
+    name: str = ""
+
+    def showing(self, name: str, data: pd.DataFrame) -> "Chart":
+        """This chart, which now carries the numbers that it shows."""
+        self.name, self.data = name, data
+        return self
 
     def image(self, kind: str = "png") -> bytes:
         """The content of a file, "png" or "svg", on opaque white; equal charts give equal bytes."""
@@ -74,6 +87,8 @@ class Chart(Figure):
             metadata={"image/png": {"alt": self.alt_text, "width": width}},
             raw=True,
         )
+        if self.data is not None:
+            display({"text/html": link(self.data, self.name), "text/plain": f"<Data of {self.name}>"}, raw=True)
 
 
 def chart(width: float, height: float, alt_text: str) -> Chart:

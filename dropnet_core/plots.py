@@ -23,6 +23,7 @@ from dropnet_core.descriptions import (
 )
 from dropnet_core.diagram import method_figure
 from dropnet_core.errors import unknown
+from dropnet_core.figure_data import drawn, name
 from dropnet_core.published import base_curve
 from dropnet_core.stats import summarise
 
@@ -65,10 +66,10 @@ def accuracy_curves(
     with matplotlib.rc_context(RC):
         made = chart(6.4, 5.0, alt_text(records, quantity, overlay))
         axes = made.subplots()
-        _curves(axes, records, quantity, x, interval, seeds, overlay)
+        table = _curves(axes, records, quantity, x, interval, seeds, overlay)
         _size_axis(axes, x, most=8)
-        _legend(made, axes, summarise(records, quantity), interval, seeds, overlay)
-    return made
+        _legend(made, axes, table, interval, seeds, overlay)
+    return made.showing(name(records, quantity), drawn({quantity: table}, interval is not None, overlay))
 
 
 def four_panels(
@@ -87,9 +88,10 @@ def four_panels(
     with matplotlib.rc_context(RC):
         made = chart(7.2, 7.2, panels_alt_text(records, overlay))
         panels = dict(zip(PANELS, made.subplots(2, 2).flat, strict=True))
+        tables = {}
         for quantity, axes in panels.items():
             laid_over = overlay if quantity == "test_accuracy" else None
-            _curves(axes, records, quantity, x, interval, seeds, laid_over)
+            tables[quantity] = _curves(axes, records, quantity, x, interval, seeds, laid_over)
             axes.set_title(sentence(QUANTITIES[quantity]))
             axes.set_ylabel("")
             _size_axis(axes, x, most=5)
@@ -97,8 +99,8 @@ def four_panels(
         limits = np.array([panels[quantity].get_ylim() for quantity in PANELS[:3]])
         for quantity in PANELS[:3]:
             panels[quantity].set_ylim(limits[:, 0].min(), limits[:, 1].max())
-        _legend(made, panels["test_accuracy"], summarise(records), interval, seeds, overlay)
-    return made
+        _legend(made, panels["test_accuracy"], tables["test_accuracy"], interval, seeds, overlay)
+    return made.showing(name(records, "four-panels"), drawn(tables, interval is not None, overlay))
 
 
 def units_per_layer(records: pd.DataFrame) -> Chart:
@@ -118,8 +120,8 @@ def units_per_layer(records: pd.DataFrame) -> Chart:
         for axes, curve in zip(panels, curves, strict=False):
             table = counts[counts["curve"] == curve].sort_values("cycle")
             for layer, colour, size in zip(layers, colours, np.linspace(7, 3.5, len(layers)), strict=True):
-                marker, name = "osD^vPX*"[(layer - 1) % 8], f"layer {layer}"  # later and smaller lies on top
-                axes.plot(table["cycle"], table[layer], color=colour, marker=marker, ms=size, label=name)
+                marker, words = "osD^vPX*"[(layer - 1) % 8], f"layer {layer}"  # later and smaller lies on top
+                axes.plot(table["cycle"], table[layer], color=colour, marker=marker, ms=size, label=words)
             axes.set_title(label(curve))
             axes.set_ylim(bottom=0)
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -133,7 +135,8 @@ def units_per_layer(records: pd.DataFrame) -> Chart:
         for axes in panels[::columns]:
             axes.set_ylabel("units remaining")
         made.legend_below(panels[0])
-    return made
+    named = counts.rename(columns={layer: f"units_of_layer_{layer}" for layer in layers})
+    return made.showing(name(records, "units-per-layer"), named)
 
 
 def _drawable(published: pd.DataFrame | None, x: str) -> pd.DataFrame | None:
@@ -150,11 +153,12 @@ def _curves(
     interval: str | None,
     seeds: bool,
     published: pd.DataFrame | None,
-) -> None:
+) -> pd.DataFrame:
+    """Draw the curves of one quantity; returns its summary."""
     table = summarise(records, quantity, interval or "t")
     names = [str(curve) for curve in dict.fromkeys(table["curve"])]
     looks = styles(names)
-    drawn = [table["mean"]]
+    values = [table["mean"]]
     shade = 0.05 if quantity == "epochs" else 0.13  # bands of epochs are wide and lie over one another
     for curve, look in looks.items():
         rows = table[table["curve"] == curve]
@@ -163,7 +167,7 @@ def _curves(
         if seeds:
             for _, run in records[records["curve"] == curve].sort_values("cycle").groupby("seed"):
                 axes.plot(run[x], run[quantity], color=look.colour, lw=0.7, alpha=0.45, label="_one seed")
-                drawn.append(run[quantity])
+                values.append(run[quantity])
         axes.plot(
             rows[x], rows["mean"], color=look.colour, ls=look.line, lw=1.7, label=label(curve), zorder=3,
             marker=look.marker, ms=5, mew=0.4, mec="white",
@@ -175,12 +179,13 @@ def _curves(
                 rows[x], rows["value"], color=look.colour, ls="none", label="_published", zorder=4,
                 marker=look.marker, ms=9, mew=1.1, mfc="none",
             )  # fmt: skip
-            drawn.append(rows["value"])
+            values.append(rows["value"])
     low, high = float(table[x][table[x] > 0].min()), float(table[x].max())
     axes.set_xscale("log")
     axes.set_xlim(high * MARGIN, low / MARGIN)
-    _value_axis(axes, quantity, pd.concat(drawn), table if interval else None)
+    _value_axis(axes, quantity, pd.concat(values), table if interval else None)
     axes.grid(color=GRID, lw=0.6)
+    return table
 
 
 def _size_axis(axes: Axes, x: str, most: int) -> None:

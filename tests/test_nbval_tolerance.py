@@ -29,6 +29,8 @@ CELLS = {
     "around zero, relative": (["nbval-rtol-1e-2"], "-0.0010", "0.0010", False),
     "around zero, absolute": (["nbval-atol-1e-2"], "-0.0010", "0.0010", True),
     "absolute, too far": (["nbval-atol-1e-2"], "0.0300", "0.0100", False),
+    "data of a figure": ([], '<a href="data:text/csv,0.1">a</a> 2', '<a href="data:text/csv,0.7">a</a> 2', True),
+    "words beside the data": ([], '<a href="data:text/csv,0.1">a</a> 2', '<a href="data:text/csv,0.1">a</a> 3', False),
     "unreadable tag": (["nbval-rtol-small"], "0.5", "0.5", False),
 }
 

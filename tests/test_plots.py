@@ -205,7 +205,7 @@ def test_a_metric_looks_the_same_beside_whatever_it_is_drawn() -> None:
         METRICS,
         ["min", "max", "random_layer", "oracle"],
         ["min", "min_layer", "apoz", "apoz_layer"],
-        ["min", "min_reinit", "min_small_reinit"],
+        ["min", "min_reinit", "min_small_reinit", "min_redraw"],
         [f"min/p={p}" for p in ("0.2", "0.3", "0.4", "0.5", "0.9")],
         ["min", "mine", "another", "third"],
     ],
@@ -223,6 +223,7 @@ def test_labels_say_in_words_what_a_name_abbreviates() -> None:
         "random_layer", "min, p = 0.9", "min_layer, reinitialised",
     ]  # fmt: skip
     assert curve_styles.label("min_small_reinit") == "min, reinitialised as a small network"
+    assert curve_styles.label("min_redraw") == "min, units redrawn at random"
     assert curve_styles.label("max@exact@abs_of_mean") == "max, exact selection, |mean activation|"
     assert curve_styles.label("min/kappa 0.95 one_more") == "min, kappa 0.95 one_more"
     assert curve_styles.label("mine") == "mine"
