@@ -96,7 +96,7 @@ def summary(folder: Path) -> pd.DataFrame:
     """One row for each experiment with records in this folder.
 
     Columns: experiment, seeds ("0-14"), cycles (the most of any run), rows, runs, complete (runs that reached
-    their stop), hours (of one core, each training once), hardware, torch, first and last (days).
+    their stop), trainings, hours (of one core, each training once), hardware, torch, first and last (days).
     """
     rows = []
     for file in sorted(folder.glob("*.csv")):
@@ -104,6 +104,7 @@ def summary(folder: Path) -> pd.DataFrame:
         if table.empty:
             continue
         days = table["created"].str[:10]
+        distinct = trainings(table)
         rows.append(
             {
                 "experiment": table["experiment"].iloc[0],
@@ -112,12 +113,13 @@ def summary(folder: Path) -> pd.DataFrame:
                 "rows": len(table),
                 "runs": int((table["cycle"] == 0).sum()),
                 "complete": complete(table),
-                "hours": float(trainings(table)["seconds"].sum()) / 3600,
+                "trainings": len(distinct),
+                "hours": float(distinct["seconds"].sum()) / 3600,
                 "hardware": ", ".join(table["hardware"].unique()),
                 "torch": ", ".join(table["torch"].unique()),
                 "first": days.min(),
                 "last": days.max(),
             }
         )
-    columns = "experiment seeds cycles rows runs complete hours hardware torch first last".split()
+    columns = "experiment seeds cycles rows runs complete trainings hours hardware torch first last".split()
     return pd.DataFrame(rows, columns=columns)

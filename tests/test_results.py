@@ -70,4 +70,5 @@ def test_a_summary_counts_each_training_once(table, folder):
     assert (row["experiment"], row["seeds"], row["cycles"], row["rows"]) == ("small", "0-1", 4, 11)
     assert (row["runs"], row["complete"], row["first"], row["last"]) == (3, 2, "2026-01-02", "2026-01-05")
     assert row["hardware"] == "a processor, another processor" and row["torch"] == "2.0"
+    assert row["trainings"] == 7 + 3
     assert row["hours"] == pytest.approx(0.125 * (7 + 3) / 3600)  # seed 1 shares its unpruned network
