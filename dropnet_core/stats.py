@@ -63,10 +63,10 @@ def paper_interval(values: ArrayLike) -> Interval:
     return _around_mean(array, 1.96 * standard_error(array) * np.sqrt((n - 1) / n))
 
 
-def t_interval(values: ArrayLike) -> Interval:
-    """(lower, upper), Student's 95 % interval of the mean. NaN for one seed."""
+def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+    """(lower, upper), Student's interval of the mean, 95 % unless told. NaN for one seed."""
     array = np.asarray(values, dtype=float)
-    quantile = scipy_stats.t.ppf((1 + LEVEL) / 2, max(len(array) - 1, 1))
+    quantile = scipy_stats.t.ppf((1 + level) / 2, max(len(array) - 1, 1))
     return _around_mean(array, quantile * standard_error(array))
 
 
@@ -226,12 +226,29 @@ def at_fraction(records: pd.DataFrame, fraction: float, quantity: str = "test_ac
 
 def interpolate(fractions: ArrayLike, values: ArrayLike, fraction: float) -> float:
     """The value at one fraction, linear in ln(fraction); NaN outside the curve. Both arrays (cycles,)."""
-    x, y = np.log(np.asarray(fractions, dtype=float)), np.asarray(values, dtype=float)
-    order, at = np.argsort(x), float(np.log(fraction))
-    x, y = x[order], y[order]
-    if not len(x) or at < x[0] - 1e-6 or at > x[-1] + 1e-6:
-        return float("nan")
-    return float(np.interp(at, x, y))
+    weights, y = interpolation(fractions, [fraction])[0], np.asarray(values, dtype=float)
+    used = weights != 0  # a cycle without a value is no matter elsewhere
+    return float(weights[used] @ y[used]) if len(y) else float("nan")
+
+
+def interpolation(fractions: ArrayLike, at: ArrayLike) -> np.ndarray:
+    """The weights (points, cycles) that turn the values of a curve's cycles into its values at some fractions.
+
+    Linear in ln(fraction) between the two neighbouring cycles; a row of NaN outside the curve.
+    """
+    x, points = np.log(np.asarray(fractions, dtype=float)), np.log(np.asarray(at, dtype=float))
+    weights = np.zeros((len(points), len(x)))
+    if not len(x):
+        return weights
+    order = np.argsort(x)
+    place = np.interp(points, x[order], np.arange(len(x)))  # 2.25: a quarter of the way from third to fourth
+    left = np.minimum(place.astype(int), len(x) - 1)
+    right = np.minimum(left + 1, len(x) - 1)
+    rows = np.arange(len(points))
+    weights[rows, order[left]] = 1 - (place - left)
+    weights[rows, order[right]] += place - left
+    weights[(points < x.min() - 1e-6) | (points > x.max() + 1e-6)] = np.nan
+    return weights
 
 
 def paired_differences(

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import nbformat
@@ -6,11 +7,9 @@ import pytest
 import yaml
 
 from dropnet_core.errors import InputError
-from dropnet_core.experiments import Experiment, experiment
+from dropnet_core.experiments import experiment
 from dropnet_core.notebook import check_cells, declared_types, earlier_records, fits, provenance, says
-from dropnet_core.recipe import Recipe
 from dropnet_core.records import COLUMNS
-from dropnet_core.stops import Stop
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DECLARED = """
@@ -83,18 +82,20 @@ def test_every_parameter_is_typed_and_commented(notebook):
 @pytest.mark.parametrize("settings", sorted((NOTEBOOKS / "params").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_papers_settings_give_the_experiment_of_the_table(settings):
     """A notebook run with them computes the very runs that `python -m dropnet_core run` computes."""
-    given = yaml.safe_load(settings.read_text())
-    (notebook,) = [n for n in NOTEBOOKS.glob("*.ipynb") if f'paper: str = "{settings.stem}"' in parameters_cell(n)]
-    source = parameters_cell(notebook)
+    text = settings.read_text()
+    given = yaml.safe_load(text)
+    (name,) = re.findall(r"^# The paper's settings for (\w+):", text)
+    cells = [cell.source for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells]
+    source = parameters_cell(NOTEBOOKS / f"{name}.ipynb")
     check_cells([source, "# Parameters\n" + "\n".join(f"{name} = {value!r}" for name, value in given.items())])
     values: dict = {}
     exec(source, values)
     assert all(values[name] != value for name, value in given.items()), "a value equal to the default says nothing"
     values |= given
-    recipe = Recipe(values["learning_rate"], max_epochs=values["max_epochs"], patience=values["patience"])
-    named = {name: values[name] for name in ("name", "data", "network", "metrics", "seeds", "selection", "p")}
-    made = Experiment(**named, stops=(Stop.parse(values["stop"]),), recipe=recipe)
-    assert set(made.runs()) == set(experiment(settings.stem).runs())
+    (setup,) = [cell for cell in cells if "check_parameters()" in cell]
+    (making,) = [cell for cell in cells if "experiment = Experiment(" in cell]
+    exec(f"{setup}\n{making}", values)
+    assert set(values["experiment"].runs()) == set(experiment(settings.stem).runs())
 
 
 def test_an_experiment_that_has_not_been_run_has_no_earlier_records(tmp_path, monkeypatch):

@@ -34,6 +34,12 @@ def table(values: dict[str, dict[int, list[float]]], fractions: list[float], uni
     )
 
 
+def test_a_t_interval_has_the_level_that_is_asked_for() -> None:
+    """The 90 % interval decides two one-sided tests at 5 %."""
+    half = 2.3533634 * math.sqrt(14 / 3 / 4)  # Student's 95 % quantile with 3 degrees of freedom, standard error
+    assert stats.t_interval(VALUES, level=0.90) == pytest.approx((3 - half, 3 + half))
+
+
 def test_means_reduce_the_first_axis_only() -> None:
     stacked = np.stack([VALUES, 10 * VALUES], axis=1)  # (seeds, 2)
     assert stats.mean(stacked).tolist() == [3, 30]
