@@ -98,10 +98,12 @@ def provenance(records: pd.DataFrame) -> str:
     distinct = trainings(records)
     days = sorted({created[:10] for created in records["created"]})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    seeds = records["seed"].nunique()
     said = (
-        f"{records['seed'].nunique()} seeds of {listed('network')} on {listed('data')}: {len(distinct):,} trainings "
-        f"in {distinct['seconds'].sum() / 3600:.1f} hours of one core by the engine '{listed('engine')}' on "
-        f"{listed('hardware')} ({listed('device')}), torch {listed('torch')}, dropnet_core {listed('version')}, {when}."
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'} of {listed('network')} on {listed('data')}: "
+        f"{len(distinct):,} trainings in {distinct['seconds'].sum() / 3600:.1f} hours of one core by the engine "
+        f"'{listed('engine')}' on {listed('hardware')} ({listed('device')}), torch {listed('torch')}, "
+        f"dropnet_core {listed('version')}, {when}."
     )
     return fill(said, PAGE_WIDTH)
 
