@@ -103,10 +103,15 @@ def compare(records: pd.DataFrame, experiment: str, quantity: str = "test_accura
     if not ours:
         return pd.DataFrame(columns=list(COMPARISON))
     table = pd.DataFrame(ours).merge(theirs, on=["published_curve", "cycle", "units_remaining"])
+    return table.assign(difference=table["ours"] - table["published"], published_noise=standard_errors(table))[
+        list(COMPARISON)
+    ]
+
+
+def standard_errors(table: pd.DataFrame) -> pd.Series:
+    """The standard errors of published means, from the ends of the drawn bars, columns lower and upper."""
     drawn = (table["upper"] - table["lower"]) / 2 / 1.96  # from the population standard deviation
-    return table.assign(
-        difference=table["ours"] - table["published"], published_noise=drawn * np.sqrt(SEEDS / (SEEDS - 1))
-    )[list(COMPARISON)]
+    return drawn * np.sqrt(SEEDS / (SEEDS - 1))
 
 
 def agreement(comparison: pd.DataFrame) -> pd.DataFrame:

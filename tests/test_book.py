@@ -164,6 +164,13 @@ print([os.environ[f"DROPNET_{name}"] for name in ("QUIET", "DEVICE", "DATA")])""
         build_book.execute([bad])
 
 
+def test_printed_text_is_stored_in_one_piece():
+    out, error = new_output("stream", name="stdout", text="a"), new_output("stream", name="stderr", text="c")
+    picture = new_output("display_data", data={"text/plain": "d"})
+    pieces = [out, new_output("stream", name="stdout", text="b"), error, picture, new_output("stream", text="e")]
+    assert [o.get("text") for o in build_book.joined(pieces)] == ["ab", "c", None, "e"]
+
+
 def test_a_picture_without_words_is_found():
     assert wordless_in_html('<img src="a.png" alt="A curve that falls.">') == []
     for tag in ('<img src="a.png">', '<img src="a.png" alt=" ">', '<img alt="_images/a.png" src="_images/a.png">'):

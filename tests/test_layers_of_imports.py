@@ -23,10 +23,12 @@ runs algorithm oracle
 engines
 provenance store scheduler workers
 experiments records
-progress running results forecast verification overview
-stats published
-charts curve_styles descriptions diagram plots
-notebook __main__
+progress running results forecast verification overview ledger
+stats published readings effects kappa
+figure_data charts curve_styles descriptions diagram plots explorer kappa_plots
+claims estimates evidence primitives printed verdicts scorecard discrepancies error_rates
+scorecard_page
+notebook recorded __main__
 """.split()
 
 

@@ -1,0 +1,214 @@
+"""What a test of a claim looks at: the curves of an experiment, and sums of them estimated from its seeds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from dropnet_core.claims import Window
+from dropnet_core.errors import InputError
+from dropnet_core.estimates import Estimate
+from dropnet_core.experiments import Experiment, experiment
+from dropnet_core.metrics import metrics
+from dropnet_core.networks import describe
+from dropnet_core.schedules import schedule
+from dropnet_core.stats import interpolation, share_collapsed
+
+POINTS = 200  # of an average over a window, equally spaced in ln(fraction)
+BASE = ""  # in place of a curve: the whole network, mean over the curves
+
+
+class Missing(Exception):
+    """There is nothing to judge by: no records, no curve of this name, nothing printed. The message says which."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A weight times the accuracy of a curve, at one fraction or on average over a window."""
+
+    weight: float
+    curve: str
+    window: Window
+
+
+class Evidence(Protocol):
+    """The curves of one experiment, of whatever origin."""
+
+    experiment: str
+
+    def curves(self) -> tuple[str, ...]:
+        """Their names, without the reading of the code."""
+
+    def fractions(self, curve: str) -> np.ndarray:
+        """(cycles,), falling. Raises Missing for a curve that is not there."""
+
+    def estimate(self, terms: Sequence[Term]) -> Estimate:
+        """The sum of these terms. Raises Missing for a curve that is not there."""
+
+    def collapsed(self, curve: str, window: Window) -> float:
+        """The share of collapsed trainings among a curve's cycles there; NaN where it is not known."""
+
+    def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
+        """In how many seeds one of these layers is empty at x, and of how many. Raises Missing if not known."""
+
+
+def weights(fractions: np.ndarray, window: Window) -> np.ndarray:
+    """The weights (cycles,) of a curve's cycles in its value at a fraction, or in its mean over a window.
+
+    The mean is over 200 points equally spaced in ln(fraction). NaN if the curve does not reach all of it.
+    """
+    return _weights(tuple(fractions.tolist()), window)
+
+
+@cache
+def _weights(fractions: tuple[float, ...], window: Window) -> np.ndarray:
+    """Many curves share their fractions, and many tests their window."""
+    points = np.geomspace(*window, POINTS) if isinstance(window, tuple) else np.array([window])
+    return interpolation(fractions, points).mean(axis=0)
+
+
+class Seeds:
+    """Evidence with one value for each seed, compared within the seed.
+
+    curves  name -> fractions (cycles,), falling, and accuracies (seeds, cycles), NaN where a seed has none; the
+            seeds come in the same order in all curves
+    rows    name -> the curve's records, as far as there are any: for what is collapsed or empty
+    """
+
+    def __init__(
+        self,
+        experiment: str,
+        curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+        rows: Mapping[str, pd.DataFrame] | None = None,
+    ) -> None:
+        self.experiment = experiment
+        self._curves = dict(curves)
+        self._rows = dict(rows or {})
+
+    @classmethod
+    def of(cls, records: pd.DataFrame, reading: str = "") -> "Seeds":
+        """From the rows of one experiment. `reading`, "@exact", picks the curves whose names end in it.
+
+        Raises InputError if the seeds of a curve pass through different fractions.
+        """
+        name = str(records["experiment"].iloc[0])
+        living = records[records["fraction_remaining"] > 0]  # without any unit there is no place on the axis
+        seeds = sorted(living["seed"].unique())
+        curves, by_curve = {}, {}
+        for curve, rows in living.groupby("curve", sort=False):
+            if not str(curve).endswith(reading):
+                continue
+            short = str(curve).removesuffix(reading)
+            fractions = rows.groupby("cycle")["fraction_remaining"].agg(["min", "max"])
+            if (fractions["max"] - fractions["min"] > 1e-6).any():
+                raise InputError(
+                    f"the seeds of '{curve}' in {name} pass through different fractions remaining, so no claim can be "
+                    "tested on them; remove the seeds that were run with other settings"
+                )
+            values = rows.pivot(index="seed", columns="cycle", values="test_accuracy").reindex(seeds)
+            curves[short] = fractions["max"].to_numpy(), values.to_numpy(dtype=float)
+            by_curve[short] = rows
+        return cls(name, curves, by_curve)
+
+    def curves(self) -> tuple[str, ...]:
+        return tuple(self._curves)
+
+    def fractions(self, curve: str) -> np.ndarray:
+        if curve not in self._curves:
+            raise Missing(f"no records of {curve}")
+        return self._curves[curve][0]
+
+    def _values(self, term: Term) -> np.ndarray:
+        """The value of a term for each seed; NaN for a seed whose curve does not reach it."""
+        if term.curve == BASE:
+            starts = np.array([self._values(Term(1.0, curve, 1.0)) for curve in self._curves])
+            there = ~np.isnan(starts)
+            count = there.sum(axis=0)
+            return np.where(count, np.where(there, starts, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
+        share = weights(self.fractions(term.curve), term.window)
+        used = share != 0
+        return self._curves[term.curve][1][:, used] @ share[used]
+
+    def estimate(self, terms: Sequence[Term]) -> Estimate:
+        values = np.sum([term.weight * self._values(term) for term in terms], axis=0)
+        return Estimate.of(values, (self.experiment, frozenset(terms)))
+
+    def _records(self, curve: str, column: str) -> pd.DataFrame | None:
+        """The records of a curve, if they have this column."""
+        rows = self._rows.get(curve)
+        return rows if rows is not None and column in rows else None
+
+    def collapsed(self, curve: str, window: Window) -> float:
+        rows = self._records(curve, "status")
+        if rows is None:
+            return float("nan")
+        low, high = window if isinstance(window, tuple) else (window, window)
+        inside = rows["fraction_remaining"].between(low * (1 - 1e-6), high * (1 + 1e-6))
+        if not inside.any():  # a point between two cycles: the nearer one
+            away = np.log(rows["fraction_remaining"] / low).abs()
+            inside = away <= away.min() + 1e-9
+        return share_collapsed(rows.loc[inside, "status"])
+
+    def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
+        self.fractions(curve)
+        rows = self._records(curve, "units_per_layer")
+        if rows is None:
+            raise Missing("how many units each layer has left is not stored")
+        reached = rows[rows["fraction_remaining"] <= x * (1 + 1e-6)]
+        seeds = reached["seed"].unique()
+        above = rows[rows["seed"].isin(seeds) & (rows["fraction_remaining"] >= x * (1 - 1e-6))]
+        last = above.sort_values("cycle").groupby("seed")["units_per_layer"].last().str.split("+")
+        if last.empty:
+            raise Missing(f"no seed of {curve} reaches {x:g}")
+        most = max(map(len, last)) - 1
+        if max(layers) > most:
+            raise InputError(f"there is no pruned layer {max(layers)} in {self.experiment}; its last is {most}")
+        return sum(any(int(units[place]) == 0 for place in layers) for units in last), len(last)
+
+
+@cache
+def planned(name: str) -> Experiment:
+    """The experiment of the table with this name, built once. Raises InputError for an unknown one."""
+    return experiment(name)
+
+
+@cache
+def whole_to(name: str, curve: str) -> float:
+    """The last fraction at which a layer-wise curve still has a unit in every layer; 0 if there is no such end.
+
+    A layer-wise metric takes at least one unit of every layer in each cycle, so thin layers run empty by
+    counting alone, whatever the metric says; below, its accuracy says nothing about it. A global metric that
+    empties a layer did so by its own choice, and that counts. It follows from the experiment's table entry, so
+    it is known for the paper's curves too. Networks that this version cannot build have no such end.
+    """
+    entry = planned(name)
+    metric, _, setting = curve.partition("@")[0].partition("/p=")
+    metric = next((known for known in sorted(metrics, key=len, reverse=True) if metric.startswith(known)), metric)
+    if metric not in metrics or metrics[metric].scope != "layer":
+        return 0.0
+    try:
+        widths = describe(entry.network, (3, 64, 64), 10).widths  # the images do not matter for the widths
+    except InputError:
+        return 0.0
+    drop = schedule(entry.schedule, float(setting) if setting else entry.p[0])
+    left, last = list(widths), 1.0
+    while all(left):
+        last = sum(left) / sum(widths)
+        left = [units - max(1, drop(units)) for units in left]
+    return last
+
+
+def common_window(evidence: Evidence, window: Window, curves: Iterable[str]) -> Window:
+    """The window on which these curves may be compared: not below the end of `whole_to` of any of them.
+
+    Raises Missing if nothing of it is left.
+    """
+    if not isinstance(window, tuple):
+        return window
+    low = max(window[0], *(whole_to(evidence.experiment, curve) for curve in curves))
+    if low >= window[1]:
+        raise Missing(f"a layer is empty by counting alone everywhere below {low:.3g}")
+    return low, window[1]

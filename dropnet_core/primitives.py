@@ -1,0 +1,269 @@
+"""The six kinds of tests. Each measures what its call names and decides: the claim holds, fails, or is left open.
+
+A decision needs p values that are corrected over all tests of the claim, so it comes in two steps: `measure`
+gives the differences to correct for, and `Measured.decide` takes the corrected p values.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from dropnet_core.claims import Call, Window
+from dropnet_core.errors import InputError
+from dropnet_core.estimates import FEW, Estimate
+from dropnet_core.evidence import BASE, Evidence, Missing, Term, common_window, planned
+from dropnet_core.stats import LEVEL
+
+HOLDS, FAILS, OPEN = "holds", "fails", "open"
+ALPHA = 1 - LEVEL
+ONE_SIDED = 1 - 2 * ALPHA  # the two-sided interval whose ends are one-sided 95 % bounds
+CLIFF_GAP = 0.05
+TAU = 0.8  # Kendall's, at which an order counts as found
+MARGINS = {"mnist": 0.01}
+OTHER_MARGIN = 0.02
+LARGEST_CLASS = {"mnist": 0.1135, "cifar10": 0.1, "tinyimagenet": 0.005}  # its share of the test images
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a test came to.
+
+    outcome  "holds", "fails" or "open"
+    effect   PAIR, EQ: first minus second; DROP: accuracy lost; CLIFF: the smallest gap at the first cycles;
+             ORDER: Kendall's tau; SHARE: a share
+    lower, upper  95 % interval of the effect; NaN where it has none
+    p, corrected  of the test, and corrected over the claim; NaN where it has none
+    n        seeds
+    margin   the difference that matters
+    seeds    how many would decide an open test with 80 % power, if what was seen were true; else NaN
+    reason   in words
+    """
+
+    outcome: str
+    effect: float
+    lower: float
+    upper: float
+    p: float
+    corrected: float
+    n: int
+    margin: float
+    seeds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A test before the correction: the differences whose p values it needs, and the decision as their function."""
+
+    pairs: tuple[Estimate, ...]
+    decide: Callable[[Sequence[float]], Decision]
+
+
+def margin(call: Call, given: float | None) -> float:
+    """The difference that matters: the claim's own, else .01 on MNIST and .02 elsewhere; for CLIFF always .05."""
+    if call.kind == "CLIFF":
+        return CLIFF_GAP
+    if given is not None:
+        return given
+    return MARGINS.get(planned(call.experiment).data, OTHER_MARGIN)
+
+
+def measure(call: Call, evidence: Evidence, given: float | None = None) -> Measured:
+    """The test of a call on some evidence; `given` is the claim's own margin.
+
+    Raises Missing where the evidence lacks a curve, or no seed of it reaches the place.
+    """
+    return TESTS[call.kind](call, evidence, margin(call, given))
+
+
+def _estimate(evidence: Evidence, terms: Sequence[Term]) -> Estimate:
+    found = evidence.estimate(terms)
+    if not found.n:
+        raise Missing("no seed reaches the place in all curves")
+    return found
+
+
+def difference(evidence: Evidence, first: Sequence[str], second: Sequence[str], window: Window) -> Estimate:
+    """The mean of the first curves minus the mean of the second ones."""
+    terms = [Term(1 / len(first), curve, window) for curve in first]
+    return _estimate(evidence, terms + [Term(-1 / len(second), curve, window) for curve in second])
+
+
+def significance(gap: Estimate, corrected: float) -> int:
+    """1 or -1 if the difference is significantly above or below 0, else 0; below six seeds by the interval alone."""
+    lower, upper = gap.interval()
+    seen = corrected < ALPHA if gap.n >= FEW else lower > 0 or upper < 0
+    return int(np.sign(gap.mean)) if seen else 0
+
+
+def ahead(gap: Estimate, corrected: float, least: float) -> tuple[str, str]:
+    """Outcome and reason of the claim that a difference is above 0; `least` is the margin."""
+    sign = significance(gap, corrected)
+    if sign > 0:
+        return HOLDS, "significantly ahead" + ("" if gap.mean >= least else ", but by less than the margin")
+    if sign < 0:
+        return FAILS, "the opposite is significant"
+    if gap.interval()[1] < least:
+        return FAILS, f"a lead of {least:g} is excluded"
+    if gap.n < 2:
+        return OPEN, "one seed has no interval"
+    return OPEN, "a lead is neither shown nor excluded"
+
+
+def seeds_to_decide(gap: Estimate, least: float) -> float:
+    """The seeds that would show this difference to be above or below 0, or below the margin, if it is the true one."""
+    return gap.seeds_for(max(abs(gap.mean), least - gap.mean))
+
+
+def pair(call: Call, evidence: Evidence, least: float) -> Measured:
+    """PAIR: the first curve is ahead of the second."""
+    window = common_window(evidence, call.window, call.flat)
+    first, second = call.curves
+    gap = difference(evidence, first, second, window)
+
+    def decide(corrected: Sequence[float]) -> Decision:
+        outcome, reason = ahead(gap, corrected[0], least)
+        seeds = seeds_to_decide(gap, least) if outcome == OPEN else np.nan
+        return Decision(
+            outcome, gap.mean, *gap.interval(), gap.p_value, corrected[0], gap.n, least, seeds, reason
+        )  # fmt: skip
+
+    return Measured((gap,), decide)
+
+
+def drop(call: Call, evidence: Evidence, least: float) -> Measured:
+    """DROP: the curve lost less than the margin from the whole network (one-sided non-inferiority)."""
+    (curve,) = call.flat
+    lost = _estimate(evidence, [Term(1.0, BASE, 1.0), Term(-1.0, curve, call.window)])
+    lower, upper = lost.interval()
+    if lost.interval(ONE_SIDED)[1] < least:
+        outcome, reason = HOLDS, f"a loss of {least:g} is excluded"
+    elif lower > least:
+        outcome, reason = FAILS, f"the loss is above {least:g}"
+    else:
+        outcome, reason = OPEN, f"a loss of {least:g} is neither shown nor excluded"
+    seeds = lost.seeds_for(abs(lost.mean - least), sides=1) if outcome == OPEN else np.nan
+    p = lost.p_below(least) if lost.n > 1 else np.nan
+    made = Decision(outcome, lost.mean, lower, upper, p, np.nan, lost.n, least, seeds, reason)
+    return Measured((), lambda corrected: made)
+
+
+def equal(call: Call, evidence: Evidence, least: float) -> Measured:
+    """EQ: the curves differ by less than the margin (two one-sided tests)."""
+    window = common_window(evidence, call.window, call.flat)
+    first, second = call.curves
+    gap = difference(evidence, first, second, window)
+    (lower, upper), (low, high) = gap.interval(), gap.interval(ONE_SIDED)
+    if -least < low and high < least:
+        outcome, reason = HOLDS, f"a difference of {least:g} is excluded"
+    elif lower > least or upper < -least:
+        outcome, reason = FAILS, f"the difference is above {least:g}"
+    else:
+        outcome, reason = OPEN, f"a difference of {least:g} is neither shown nor excluded"
+    seeds = gap.seeds_for(abs(abs(gap.mean) - least), sides=1) if outcome == OPEN else np.nan
+    p = max(gap.p_above(-least), gap.p_below(least)) if gap.n > 1 else np.nan
+    made = Decision(outcome, gap.mean, lower, upper, p, np.nan, gap.n, least, seeds, reason)
+    return Measured((), lambda corrected: made)
+
+
+def order(call: Call, evidence: Evidence, least: float) -> Measured:
+    """ORDER: the mean accuracies over the window come in this order; first and third, last two are told apart.
+
+    First against third: the mean of the first group against the next curve after two places. Last: the mean of
+    the last group's neighbour against the last group's.
+    """
+    window = common_window(evidence, call.window, call.flat)
+    height = {curve: _estimate(evidence, [Term(1.0, curve, window)]).mean for curve in call.flat}
+    agreeing = [
+        np.sign(height[better] - height[worse])
+        for upper, lower in combinations(call.curves, 2)
+        for better in upper
+        for worse in lower
+    ]
+    tau = float(np.mean(agreeing))
+    first, last = call.curves[0], call.curves[-1]
+    third = call.flat[min(max(2, len(first)), len(call.flat) - 1)]
+    gaps = (difference(evidence, first, [third], window), difference(evidence, call.curves[-2], last, window))
+
+    def decide(corrected: Sequence[float]) -> Decision:
+        found = [ahead(gap, p, least)[0] for gap, p in zip(gaps, corrected, strict=True)]
+        parts = [f"first against third {found[0]}", f"last against its neighbour {found[1]}"]
+        if tau <= 0:
+            outcome, reason = FAILS, "no more pairs are in this order than in the other"
+        elif tau >= TAU and found == [HOLDS, HOLDS]:
+            outcome, reason = HOLDS, "this order; first against third and last against its neighbour hold"
+        else:
+            outcome, reason = OPEN, "; ".join([f"{sum(a > 0 for a in agreeing)} of {len(agreeing)} pairs", *parts])
+        missing = [gap for gap, said in zip(gaps, found, strict=True) if said == OPEN]
+        seeds = max((seeds_to_decide(gap, least) for gap in missing), default=np.nan) if outcome == OPEN else np.nan
+        n = min(gap.n for gap in gaps)
+        p = max(gap.p_value for gap in gaps)
+        return Decision(outcome, tau, np.nan, np.nan, p, max(corrected), n, least, seeds, reason)
+
+    return Measured(gaps, decide)
+
+
+def cliff(call: Call, evidence: Evidence, least: float) -> Measured:
+    """CLIFF: from a fraction down, the curve is at least .05 below every curve that is not of the max family.
+
+    At every cycle of its own at which the other one is still .05 above chance; and significantly so at the
+    first of these.
+    """
+    (curve,) = call.flat
+    assert isinstance(call.window, float)
+    data = planned(call.experiment).data
+    if data not in LARGEST_CLASS:
+        raise InputError(f"'{call.text}': the largest class of {data} is not known; CLIFF needs {list(LARGEST_CLASS)}")
+    alive = LARGEST_CLASS[data] + CLIFF_GAP
+    cycles = [float(x) for x in evidence.fractions(curve) if x <= call.window * (1 + 1e-6)]
+    others = [name for name in evidence.curves() if name != curve and not name.startswith("max")]
+    firsts, smallest = [], np.inf
+    for other in others:
+        gaps = [difference(evidence, [other], [curve], x) for x in cycles if _height(evidence, other, x) > alive]
+        smallest = min([smallest, *(gap.mean for gap in gaps)])
+        firsts += gaps[:1]
+    if not firsts:
+        raise Missing(f"no cycle at or below {call.window:g} to compare at")
+    least_first = min(firsts, key=lambda gap: gap.mean)
+
+    def decide(corrected: Sequence[float]) -> Decision:
+        excluded = [gap for gap in firsts if gap.interval()[1] < least]
+        sure = all(significance(gap, p) > 0 for gap, p in zip(firsts, corrected, strict=True))
+        if excluded:
+            outcome, reason = FAILS, f"a gap of {least:g} is excluded at the first cycle"
+        elif sure and smallest >= least:
+            outcome, reason = HOLDS, f"at least {least:g} below all others at every cycle"
+        else:
+            outcome, reason = OPEN, f"the smallest gap is {smallest:.3f}" + ("" if sure else ", the first not sure")
+        seeds = max(seeds_to_decide(gap, least) for gap in firsts) if outcome == OPEN else np.nan
+        n, p = min(gap.n for gap in firsts), max(gap.p_value for gap in firsts)
+        interval = least_first.interval()
+        return Decision(
+            outcome, least_first.mean, *interval, p, max(corrected), n, least, seeds, reason
+        )  # fmt: skip
+
+    return Measured(tuple(firsts), decide)
+
+
+def _height(evidence: Evidence, curve: str, x: float) -> float:
+    """The mean accuracy of a curve at a fraction; NaN outside the curve."""
+    return evidence.estimate([Term(1.0, curve, x)]).mean
+
+
+def share(call: Call, evidence: Evidence, least: float) -> Measured:
+    """SHARE: in at least this share of the seeds one of the layers has no unit left (Clopper-Pearson interval)."""
+    assert isinstance(call.window, float)
+    (curve,) = call.flat
+    empty, n = evidence.empty_share(curve, call.layers, call.window)
+    found = scipy_stats.binomtest(empty, n)
+    lower, upper = (float(end) for end in found.proportion_ci(LEVEL))
+    outcome = HOLDS if empty >= least * n else FAILS if upper < least else OPEN
+    reason = f"{empty} of {n} seeds"
+    made = Decision(outcome, empty / n, lower, upper, np.nan, np.nan, n, least, np.nan, reason)
+    return Measured((), lambda corrected: made)
+
+
+TESTS = {"PAIR": pair, "DROP": drop, "EQ": equal, "ORDER": order, "CLIFF": cliff, "SHARE": share}

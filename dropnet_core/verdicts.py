@@ -1,0 +1,140 @@
+"""From the tests of a claim to its verdict."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dropnet_core.claims import Call, Claim
+from dropnet_core.errors import InputError
+from dropnet_core.estimates import FEW
+from dropnet_core.evidence import Evidence, Missing
+from dropnet_core.primitives import FAILS, HOLDS, OPEN, Decision, Measured, measure
+
+CONFIRMED, PARTLY, NOT_CONFIRMED, INCONCLUSIVE = "confirmed", "partly", "not confirmed", "inconclusive"
+NOT_RUN, NOT_TESTED = "not yet run", "not tested"
+VERDICTS = (CONFIRMED, PARTLY, NOT_CONFIRMED, INCONCLUSIVE, NOT_RUN, NOT_TESTED)
+
+Source = Callable[[str], Evidence]
+"""From the name of an experiment to its evidence; raises Missing where there is none."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A call and what it came to. `decision` is None where evidence is missing; `missing` then says what.
+
+    collapsed  for each curve the share of collapsed trainings at the place of the test, where it is known
+    """
+
+    call: Call
+    decision: Decision | None
+    missing: str = ""
+    collapsed: Mapping[str, float] | None = None
+
+    @property
+    def outcome(self) -> str:
+        return self.decision.outcome if self.decision else NOT_RUN
+
+    @property
+    def collapsed_text(self) -> str:
+        """ "max 87 %, min 0 %"; empty where nothing is known."""
+        return ", ".join(f"{curve} {100 * share:.0f} %" for curve, share in (self.collapsed or {}).items())
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim, its verdict (a name in `VERDICTS`) and its tests; `reason` where tests alone do not explain it."""
+
+    claim: Claim
+    verdict: str
+    tests: tuple[Tested, ...] = ()
+    reason: str = ""
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction: the p values of tests of which none should be significant by chance. NaN stay NaN.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    known = sorted((p, place) for place, p in enumerate(p_values) if not np.isnan(p))
+    corrected, largest = [float("nan")] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        corrected[place] = largest
+    return corrected
+
+
+def verdict(outcomes: Sequence[str], few_seeds: bool = False) -> str:
+    """The verdict of a claim from the outcomes of its tests; `few_seeds`: one of them has fewer than six."""
+    if not outcomes or NOT_RUN in outcomes:
+        return NOT_RUN
+    if few_seeds:
+        return INCONCLUSIVE
+    if all(outcome == HOLDS for outcome in outcomes):
+        return CONFIRMED
+    if FAILS in outcomes:
+        return PARTLY if HOLDS in outcomes else NOT_CONFIRMED
+    return INCONCLUSIVE
+
+
+def judge(claim: Claim, source: Source) -> Judged:
+    """A claim with tests of its own on the evidence of a source; p values are corrected over all its tests.
+
+    A claim for later is "not tested", with its note as the reason. Raises InputError for a SUMMARY, which
+    needs the others: `judge_all`.
+    """
+    if claim.kind == "LATER":
+        return Judged(claim, NOT_TESTED, reason=claim.note)
+    if claim.kind == "SUMMARY":
+        raise InputError(f"claim {claim.id} sums up others; judge all of them")
+    measured = [_measured(call, claim, source) for call in claim.calls]
+    family: dict[Hashable, float] = {}  # the same comparison counts once, even where two tests use it
+    for part in measured:
+        if isinstance(part, Measured):
+            family |= {gap.key: gap.p_value for gap in part.pairs}
+    corrected = dict(zip(family, holm(list(family.values())), strict=True))
+    tests = tuple(
+        Tested(call, part.decide([corrected[gap.key] for gap in part.pairs]), collapsed=_collapsed(call, source))
+        if isinstance(part, Measured)
+        else Tested(call, None, part)
+        for call, part in zip(claim.calls, measured, strict=True)
+    )
+    few = any(test.decision and test.decision.n < FEW for test in tests)
+    reason = f"fewer than {FEW} seeds: t intervals alone" if few else ""
+    return Judged(claim, verdict([test.outcome for test in tests], few), tests, reason)
+
+
+def _measured(call: Call, claim: Claim, source: Source) -> Measured | str:
+    """The measurement, or what is missing for it."""
+    try:
+        return measure(call, source(call.experiment), claim.margin)
+    except Missing as missing:
+        return str(missing)
+
+
+def _collapsed(call: Call, source: Source) -> dict[str, float]:
+    evidence = source(call.experiment)
+    shares = {curve: evidence.collapsed(curve, call.window) for curve in call.flat}
+    return {curve: share for curve, share in shares.items() if not np.isnan(share)}
+
+
+def judge_all(claims: Sequence[Claim], source: Source) -> dict[str, Judged]:
+    """All claims by id, in their order. A SUMMARY follows from the verdicts of the claims it names."""
+    judged = {claim.id: judge(claim, source) for claim in claims if claim.kind != "SUMMARY"}
+    return {claim.id: judged.get(claim.id) or _summary(claim, judged) for claim in claims}
+
+
+def _summary(claim: Claim, judged: Mapping[str, Judged]) -> Judged:
+    names = [name for call in claim.calls for name in call.names]
+    as_outcomes = {
+        CONFIRMED: [HOLDS],
+        NOT_CONFIRMED: [FAILS],
+        PARTLY: [HOLDS, FAILS],
+        INCONCLUSIVE: [OPEN],
+        NOT_RUN: [NOT_RUN],
+        NOT_TESTED: [OPEN],
+    }
+    found = {name: judged[name].verdict for name in names}
+    outcomes = [outcome for said in found.values() for outcome in as_outcomes[said]]
+    return Judged(claim, verdict(outcomes), reason="; ".join(f"{name} {said}" for name, said in found.items()))

@@ -1,0 +1,149 @@
+"""Curves as evidence: the same numbers as `stats` gives, windows, and what is missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_records import FRACTIONS, falling, made_up
+
+from dropnet_core import stats
+from dropnet_core.claims import parse
+from dropnet_core.errors import InputError
+from dropnet_core.evidence import BASE, Missing, Seeds, Term, common_window, whole_to
+
+SLOPE = [0.95 - 0.3 * cycle / 15 for cycle in range(16)]
+
+
+@pytest.fixture
+def records() -> pd.DataFrame:
+    return made_up({"min": SLOPE, "max": falling(0.95, 0.3, 0.5)})
+
+
+def test_a_point_is_what_stats_interpolates(records: pd.DataFrame) -> None:
+    table = stats.at_fraction(records, 0.3)
+    found = Seeds.of(records).estimate([Term(1.0, "min", 0.3), Term(-1.0, "max", 0.3)])
+    expected = (table["min"] - table["max"]).to_numpy()
+    assert found.values == pytest.approx(expected) and found.n == 15
+
+
+def test_an_average_over_a_window_is_the_mean_of_200_points_in_the_logarithm(records: pd.DataFrame) -> None:
+    points = [stats.at_fraction(records, float(x))["min"] for x in np.geomspace(0.05, 0.5, 200)[::40]]
+    found = Seeds.of(records).estimate([Term(1.0, "min", (0.05, 0.5))])
+    one = records[records["seed"] == 3]
+    curve = one[one["curve"] == "min"]
+    grid = np.interp(
+        np.linspace(np.log(0.05), np.log(0.5), 200),
+        np.log(curve["fraction_remaining"])[::-1],
+        curve["test_accuracy"][::-1],
+    )
+    assert found.values is not None and found.values[3] == pytest.approx(grid.mean())
+    assert found.mean == pytest.approx(np.mean([point.mean() for point in points]), abs=0.03)
+
+
+def test_the_base_is_the_mean_of_all_unpruned_networks(records: pd.DataFrame) -> None:
+    whole = records[records["cycle"] == 0].groupby("seed")["test_accuracy"].mean()
+    assert Seeds.of(records).estimate([Term(1.0, BASE, 1.0)]).values == pytest.approx(whole.to_numpy())
+    holed = records[~((records["curve"] == "max") & (records["seed"] == 2))]
+    values = Seeds.of(holed).estimate([Term(1.0, BASE, 1.0)]).values
+    assert values is not None and len(values) == 15  # seed 2 has its other curve's
+
+
+def test_a_seed_that_does_not_reach_the_place_is_left_out(records: pd.DataFrame) -> None:
+    cut = records[~((records["seed"] < 4) & (records["fraction_remaining"] < 0.2))]
+    evidence = Seeds.of(cut)
+    assert evidence.estimate([Term(1.0, "min", 0.3)]).n == 15
+    assert evidence.estimate([Term(1.0, "min", 0.1)]).n == 11
+    assert evidence.estimate([Term(1.0, "min", (0.05, 0.5))]).n == 11
+    assert evidence.estimate([Term(1.0, "min", 0.01)]).n == 0
+    with pytest.raises(Missing, match="no records of random"):
+        evidence.estimate([Term(1.0, "random", 0.3)])
+
+
+def test_seeds_are_paired_by_number_and_not_by_place() -> None:
+    first = made_up({"min": SLOPE}, seeds=range(8))
+    second = made_up({"max": SLOPE}, seeds=range(5, 12), key=1)
+    found = Seeds.of(pd.concat([first, second])).estimate([Term(1.0, "min", 0.1), Term(-1.0, "max", 0.1)])
+    assert found.n == 3
+
+
+def test_the_other_reading_is_picked_by_the_end_of_the_names() -> None:
+    both = made_up({"min@authors": 0.9, "min@exact": 0.8, "max@exact": 0.2})
+    exact = Seeds.of(both, reading="@exact")
+    assert exact.curves() == ("min", "max")
+    assert exact.estimate([Term(1.0, "min", 0.1)]).mean == pytest.approx(0.8)
+    assert Seeds.of(both).estimate([Term(1.0, "min@authors", 0.1)]).mean == pytest.approx(0.9)
+
+
+def test_seeds_on_different_fractions_are_refused() -> None:
+    one, other = made_up({"min": 0.9}, seeds=[0, 1]), made_up({"min": 0.9}, seeds=[2])
+    other["fraction_remaining"] *= 0.99
+    with pytest.raises(InputError, match="seeds of 'min' in mnist-fc40-fc40 pass through different fractions"):
+        Seeds.of(pd.concat([one, other]))
+
+
+def test_a_network_without_any_unit_has_no_place_on_the_axis(records: pd.DataFrame) -> None:
+    dead = records[records["cycle"] == 15].assign(cycle=16, fraction_remaining=0.0)
+    whole, evidence = Seeds.of(records), Seeds.of(pd.concat([records, dead]))
+    window = [Term(1.0, "min", (0.05, 0.5))]
+    assert evidence.estimate(window).mean == whole.estimate(window).mean
+    assert len(evidence.fractions("min")) == 16 and evidence.estimate([Term(1.0, "min", 0.01)]).n == 0
+
+
+@pytest.mark.parametrize(
+    ("experiment", "curve", "end"),
+    [
+        ("mnist-fc20-fc40", "min_layer", 5 / 60),
+        ("mnist-fc20-fc40", "random_layer", 5 / 60),
+        ("mnist-fc20-fc40", "min", 0.0),  # a global ranking empties a layer by its own choice
+        ("mnist-conv64-conv32", "max_layer", 6 / 96),
+        ("mnist-fc40-fc40", "min_layer@exact", 2 / 80),
+        ("probe-one-unit-fc20-fc20", "min_layer", 2 / 40),
+        ("psweep-fc20-fc20", "min/p=0.9", 0.0),
+        ("cifar10-resnet18", "min_layer", 0.0),
+    ],
+)
+def test_where_a_layer_runs_empty_by_counting(experiment: str, curve: str, end: float) -> None:
+    assert whole_to(experiment, curve) == pytest.approx(end)
+
+
+def test_no_window_reaches_below_the_last_network_with_units_in_every_layer() -> None:
+    evidence = Seeds.of(made_up({"min": 0.9, "min_layer": 0.9}, "mnist-fc20-fc40"))
+    assert common_window(evidence, (0.05, 0.5), ["min", "min_layer"]) == (pytest.approx(5 / 60), 0.5)
+    assert common_window(evidence, (0.05, 0.5), ["min", "max"]) == (0.05, 0.5)
+    assert common_window(evidence, (0.2, 0.5), ["min_layer"]) == (0.2, 0.5)
+    assert common_window(evidence, 0.05, ["min_layer"]) == 0.05
+    with pytest.raises(Missing, match="empty by counting"):
+        common_window(evidence, (0.05, 0.08), ["min_layer"])
+
+
+def test_windows_of_the_claims_are_not_cut() -> None:
+    """The table's own windows keep above that end; a new one that does not would be cut silently."""
+    (call,) = parse("PAIR(mnist-fc20-fc40; min, min_layer; 0.0834, 0.5)")
+    assert isinstance(call.window, tuple) and call.window[0] > whole_to("mnist-fc20-fc40", "min_layer")
+
+
+def test_collapsed_shares_are_taken_where_the_test_looks(records: pd.DataFrame) -> None:
+    dead = made_up({"max": falling(0.9, 0.1, 0.3)}, spread=0.001)
+    evidence = Seeds.of(dead)
+    assert evidence.collapsed("max", 0.5) == 0 and evidence.collapsed("max", 0.1) == 1
+    assert evidence.collapsed("max", 0.29) == 1  # the nearest cycle
+    inside = [x for x in FRACTIONS if 0.05 <= x <= 0.5]
+    expected = np.mean([x <= 0.3 for x in inside])
+    assert evidence.collapsed("max", (0.05, 0.5)) == pytest.approx(expected)
+
+
+def test_empty_layers_are_counted_at_the_place() -> None:
+    table = made_up({"min": 0.9}, seeds=4)
+    table["units_per_layer"] = np.where(
+        (table["seed"] < 3) & (table["fraction_remaining"] < 0.2), "5+0+1", "5+2+1"
+    )  # fmt: skip
+    evidence = Seeds.of(table)
+    assert evidence.empty_share("min", (1,), 0.1) == (3, 4)
+    assert evidence.empty_share("min", (0, 2), 0.1) == (0, 4)
+    assert evidence.empty_share("min", (1,), 0.2) == (0, 4)
+    assert evidence.empty_share("min", (1,), 0.1625) == (3, 4)  # the first cycle in which it is
+    with pytest.raises(InputError, match="no pruned layer 7 in mnist-fc40-fc40; its last is 2"):
+        evidence.empty_share("min", (7,), 0.1)
+    with pytest.raises(Missing, match="reaches 0.01"):
+        evidence.empty_share("min", (1,), 0.01)
+    with pytest.raises(Missing, match="no records of max"):
+        evidence.empty_share("max", (1,), 0.1)

@@ -1,0 +1,199 @@
+"""The six tests on records of known truth: no effect, the margin, a large effect, dead and missing seeds."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up_records import FRACTIONS, falling, made_up
+
+from dropnet_core.claims import parse
+from dropnet_core.errors import InputError
+from dropnet_core.evidence import Missing, Seeds
+from dropnet_core.primitives import FAILS, HOLDS, OPEN, Decision, measure
+
+
+def decided(text: str, records: pd.DataFrame, corrected: float | None = None) -> Decision:
+    """The decision on a call; without a correction the p values are taken as they are."""
+    (call,) = parse(text)
+    measured = measure(call, Seeds.of(records))
+    return measured.decide([gap.p_value if corrected is None else corrected for gap in measured.pairs])
+
+
+def pair(effect: float, **settings: Any) -> Decision:
+    records = made_up({"min": 0.9 + effect, "max": 0.9}, **settings)
+    return decided("PAIR(mnist-fc40-fc40; min, max; 0.1, 0.5)", records)
+
+
+def test_pair_with_a_large_effect_holds_and_its_opposite_fails() -> None:
+    ahead, behind = pair(0.05), pair(-0.05)
+    assert (ahead.outcome, behind.outcome) == (HOLDS, FAILS)
+    assert ahead.effect == pytest.approx(0.05) and ahead.p == 2 / 2**15
+    assert ahead.lower < 0.05 < ahead.upper and ahead.n == 15
+    assert behind.reason == "the opposite is significant"
+
+
+def test_pair_without_an_effect_fails_when_the_margin_is_excluded() -> None:
+    found = pair(0.0, spread=0.005)
+    assert found.outcome == FAILS and found.upper < 0.01 and found.reason == "a lead of 0.01 is excluded"
+
+
+def test_pair_with_more_noise_than_effect_is_open_and_says_how_many_seeds_it_takes() -> None:
+    found = pair(0.01, spread=0.08)
+    assert found.outcome == OPEN and found.lower < 0 and found.upper > 0.01
+    assert 15 < found.seeds < 1000
+
+
+def test_a_small_but_sure_lead_holds_and_is_called_small() -> None:
+    found = pair(0.004, spread=0.004)
+    assert found.outcome == HOLDS and found.upper < 0.01 and "less than the margin" in found.reason
+
+
+def test_the_corrected_p_value_decides() -> None:
+    records = made_up({"min": 0.92, "max": 0.9}, spread=0.02)
+    call = "PAIR(mnist-fc40-fc40; min, max; 0.1, 0.5)"
+    assert decided(call, records).outcome == HOLDS
+    assert decided(call, records, corrected=0.06).outcome == OPEN
+
+
+def test_few_seeds_are_judged_by_the_interval_alone() -> None:
+    found = pair(0.05, seeds=5)
+    assert found.outcome == HOLDS and np.isnan(found.p) and found.lower > 0
+    one = pair(0.05, seeds=1)
+    assert one.outcome == OPEN and np.isnan(one.lower) and one.reason == "one seed has no interval"
+
+
+def test_dead_seeds_are_counted_with_the_others() -> None:
+    """A third of one curve's seeds collapses: the mean falls, the spread grows, and nothing is left out."""
+    records = made_up({"min": 0.9, "max": 0.9})
+    dead = (records["curve"] == "max") & (records["seed"] % 3 == 0) & (records["cycle"] > 3)
+    records.loc[dead, ["test_accuracy", "status"]] = [0.1, "collapsed"]
+    found = decided("PAIR(mnist-fc40-fc40; min, max; 0.1, 0.4)", records)
+    assert found.n == 15 and found.effect == pytest.approx(0.8 / 3, abs=0.01)
+    assert found.upper - found.lower > 0.3 and found.p > 0.03  # where all seeds agreed it would be .00006
+
+
+def test_missing_seeds_leave_the_pairs_there_are() -> None:
+    records = made_up({"min": 0.95, "max": 0.9})
+    records = records[~((records["curve"] == "max") & (records["seed"] >= 7))]
+    assert decided("PAIR(mnist-fc40-fc40; min, max; x=0.1)", records).n == 7
+    with pytest.raises(Missing, match="no seed"):
+        decided("PAIR(mnist-fc40-fc40; min, max; x=0.01)", records)
+
+
+@pytest.mark.parametrize(
+    ("loss", "spread", "outcome"),
+    [(0.0, 0.003, HOLDS), (0.01, 0.003, OPEN), (0.05, 0.003, FAILS), (0.0, 0.05, OPEN), (-0.02, 0.003, HOLDS)],
+)
+def test_drop(loss: float, spread: float, outcome: str) -> None:
+    records = made_up({"min": falling(0.95, 0.95 - loss, 0.9)}, spread=spread)
+    found = decided("DROP(mnist-fc40-fc40; min; x=0.1)", records)
+    assert found.outcome == outcome
+    assert found.effect == pytest.approx(loss, abs=1e-9)
+    assert (found.p < 0.05) == (outcome == HOLDS)
+    assert np.isnan(found.seeds) == (outcome != OPEN)
+
+
+@pytest.mark.parametrize(
+    ("effect", "spread", "outcome"),
+    [(0.0, 0.003, HOLDS), (0.01, 0.003, OPEN), (0.03, 0.003, FAILS), (-0.03, 0.003, FAILS), (0.0, 0.2, OPEN)],
+)
+def test_equality(effect: float, spread: float, outcome: str) -> None:
+    records = made_up({"min": 0.9 + effect, "max": 0.9}, spread=spread)
+    found = decided("EQ(mnist-fc40-fc40; min, max; 0.1, 0.5)", records)
+    assert found.outcome == outcome and (found.p < 0.05) == (outcome == HOLDS)
+
+
+def test_the_margin_of_another_data_set_is_wider() -> None:
+    records = made_up({"min": 0.915, "max": 0.9}, "cifar10-conv128x4", spread=0.003)
+    assert decided("EQ(cifar10-conv128x4; min, max; 0.1, 0.5)", records).outcome == HOLDS
+
+
+RANKED = {"min_layer": 0.9, "min": 0.87, "random_layer": 0.84, "max_layer": 0.81, "random": 0.78, "max": 0.5}
+ORDER = "ORDER(mnist-fc40-fc40; min_layer > min > random_layer > max_layer > random > max; 0.05, 0.5)"
+
+
+def test_order_that_is_there() -> None:
+    found = decided(ORDER, made_up(RANKED))
+    assert (found.outcome, found.effect) == (HOLDS, 1.0)
+
+
+def test_order_with_one_swap_of_neighbours_still_holds() -> None:
+    found = decided(ORDER, made_up(RANKED | {"max_layer": 0.78, "random": 0.81}))
+    assert found.outcome == HOLDS and found.effect == pytest.approx(13 / 15)
+
+
+def test_order_backwards_fails_and_half_of_it_is_open() -> None:
+    back = dict(zip(RANKED, reversed(RANKED.values()), strict=True))
+    assert decided(ORDER, made_up(back)).outcome == FAILS
+    middling = dict(zip(RANKED, (0.78, 0.81, 0.5, 0.9, 0.84, 0.87), strict=True))  # 6 of 15 pairs
+    found = decided(ORDER, made_up(middling))
+    assert found.outcome == FAILS and -0.5 < found.effect < 0
+    halves = RANKED | {"min_layer": 0.6, "min": 0.7}
+    found = decided(ORDER, made_up(halves))
+    assert found.outcome == OPEN and 0 < found.effect < 0.8
+
+
+def test_order_needs_first_and_third_and_the_last_two_told_apart() -> None:
+    close = RANKED | {"min_layer": 0.8402, "min": 0.8401}
+    found = decided(ORDER, made_up(close))
+    assert found.outcome == OPEN and found.effect == 1.0 and "first against third fails" in found.reason
+    found = decided(ORDER, made_up(RANKED | {"max": 0.7799}))
+    assert found.outcome == OPEN and "last against its neighbour fails" in found.reason
+
+
+def test_ties_of_an_order_count_for_nothing_and_stand_in_as_their_mean() -> None:
+    tied = "ORDER(mnist-fc40-fc40; {min, min_layer} > random > max; 0.05, 0.5)"
+    records = made_up({"min": 0.99, "min_layer": 0.81, "random": 0.85, "max": 0.5})
+    (call,) = parse(tied)
+    first, last = measure(call, Seeds.of(records)).pairs
+    assert first.mean == pytest.approx(0.05) and last.mean == pytest.approx(0.35)  # mean of the tie against random
+    assert decided(tied, records).effect == pytest.approx((4 - 1) / 5)  # min_layer lies below random
+
+
+def test_a_tie_of_more_than_two_is_compared_with_what_follows_it() -> None:
+    (call,) = parse("ORDER(mnist-fc40-fc40; {min, min_layer, random} > max; 0.05, 0.5)")
+    first, last = measure(call, Seeds.of(made_up({"min": 0.9, "min_layer": 0.8, "random": 0.7, "max": 0.5}))).pairs
+    assert first.key == last.key and first.mean == pytest.approx(0.3)
+
+
+CLIFF = "CLIFF(mnist-fc40-fc40; max; 0.5)"
+OTHERS = {"min": 0.9, "random": 0.88, "max_layer": 0.2}
+
+
+def test_cliff_that_is_there_and_does_not_look_at_the_max_family() -> None:
+    found = decided(CLIFF, made_up(OTHERS | {"max": falling(0.9, 0.4, 0.5)}))
+    assert found.outcome == HOLDS and found.effect == pytest.approx(0.48)  # to the nearer one
+
+
+def test_cliff_that_begins_later_fails_at_its_first_cycle() -> None:
+    found = decided(CLIFF, made_up(OTHERS | {"max": falling(0.88, 0.4, 0.3)}))
+    assert found.outcome == FAILS and "first cycle" in found.reason
+
+
+def test_cliff_that_ends_is_open() -> None:
+    back = [0.9 if fraction > 0.5 or fraction < 0.1 else 0.4 for fraction in FRACTIONS]
+    found = decided(CLIFF, made_up(OTHERS | {"max": back}))
+    assert found.outcome == OPEN and "smallest gap is -0.0" in found.reason
+
+
+def test_cliff_looks_away_where_the_other_curve_is_dead_too() -> None:
+    records = made_up({"min": falling(0.9, 0.12, 0.15), "max": falling(0.9, 0.12, 0.5)})
+    assert decided(CLIFF, records).outcome == HOLDS
+    with pytest.raises(Missing, match="no cycle at or below 0.5"):
+        decided(CLIFF, made_up({"min": 0.12, "max": 0.12}))
+
+
+def test_cliff_needs_to_know_the_largest_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dropnet_core.primitives.LARGEST_CLASS", {})
+    with pytest.raises(InputError, match="largest class of mnist is not known"):
+        decided(CLIFF, made_up({"min": 0.9, "max": 0.4}))
+
+
+@pytest.mark.parametrize(("empty", "outcome"), [(16, HOLDS), (8, HOLDS), (7, OPEN), (2, FAILS), (0, FAILS)])
+def test_share_of_seeds_with_an_empty_layer(empty: int, outcome: str) -> None:
+    records = made_up({"min": 0.9}, seeds=16)
+    records.loc[(records["seed"] < empty) & (records["cycle"] > 5), "units_per_layer"] = "0+3"
+    (call,) = parse("SHARE(mnist-fc40-fc40; min; layers=0; x=0.1)")
+    found = measure(call, Seeds.of(records), 0.5).decide([])
+    assert (found.outcome, found.n, found.effect) == (outcome, 16, pytest.approx(empty / 16))
