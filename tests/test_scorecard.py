@@ -97,7 +97,7 @@ def test_counts_and_sentences(card):
     assert counts["paper"].sum() == 9
     first, second = card.sentences()
     assert "Of the 9 claims" in first and "2 to the test so far: 2 are confirmed; 6 wait" in first
-    assert "partly confirmed" in second and second.endswith("comes out as partly there.")
+    assert "partly confirmed" in second and second.endswith("comes out as partly confirmed there.")
 
 
 def test_a_deleted_file_turns_its_claims_to_not_yet_run(folder):
