@@ -16,16 +16,16 @@ errors registry streams version places repeatable
 recipe
 masks
 data
-networks layers compaction
+architecture deep networks memory layers compaction
 selection schedules stops metrics
-training
+augmentation training
 runs algorithm oracle
 engines
 provenance store scheduler workers
 experiments records
 progress running results forecast verification overview
 stats published
-charts curve_styles descriptions diagram plots
+charts curve_styles descriptions diagram plots augmentation_figure layer_map
 notebook __main__
 """.split()
 
