@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dropnet_core.algorithm import path
+from dropnet_core.compaction import cut_off
 from dropnet_core.data import DataSet, Split
 from dropnet_core.engines import engines
 from dropnet_core.experiments import Experiment
@@ -94,7 +95,7 @@ class Cost:
 def measure(prepared: Prepared, jobs: Sequence[Job]) -> Cost:
     """Train some of these jobs, small and large, for an epoch and for three on a part of the data."""
     together, images = STACKED if prepared.engine == "stacked" else OTHERS
-    alive = [job for job in jobs if not job.mask.has_empty_layer] or jobs  # the others are hardly trained
+    alive = [job for job in jobs if not cut_off(job.network, job.mask)] or jobs  # the others are hardly trained
     by_size = sorted(alive, key=lambda job: job.mask.units_remaining)
     chosen = [by_size[i] for i in np.linspace(0, len(by_size) - 1, together).round().astype(int)]
     data, device = prepared.data, prepared.data.train.labels.device

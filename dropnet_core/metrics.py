@@ -24,34 +24,46 @@ SCORES = ("mean_of_abs", "abs_of_mean")
 def measure(model: MaskedNetwork, batches: Iterable[Tensor]) -> Statistics:
     """All statistics of all units in one pass over batches of images (n, C, H, W).
 
-    With v the value behind ReLU and mask, before pooling, n the images and r the positions of a filter's map:
+    With v the value behind ReLU, batch norm where there is one, and mask, before pooling:
 
     mean_of_abs  mean over images and positions of |v|          (paper, equation for E of a filter)
     abs_of_mean  mean over images of |mean over positions of v| (the authors' code)
-    zeros        share of single activations that are exactly 0
-    zero_maps    share of images for which the whole map is 0
+    zeros        share of single activations that are exactly 0, before any batch norm (Hu et al., 2016)
+    zero_maps    share of images over which v averages to exactly 0 (the authors' code): those whose whole map is 0,
+                 and behind a batch norm, whose values have both signs, next to none
+
+    A batch norm uses its moving statistics. Leaves the model in evaluation mode.
     """
+    model.eval()
     sums: dict[str, list[Tensor]] = {}
     images = 0
+
+    def see(position: int, value: Tensor, rectified: Tensor) -> None:
+        value, rectified = by_position(value), by_position(rectified)
+        average = value.mean(dim=2)
+        seen = {
+            "mean_of_abs": value.abs().mean(dim=2),
+            "abs_of_mean": average.abs(),
+            "zeros": (rectified == 0).to(value.dtype).mean(dim=2),
+            "zero_maps": average == 0,
+        }
+        for name, per_image in seen.items():
+            total = per_image.sum(dim=0, dtype=torch.float64)
+            layers = sums.setdefault(name, [])
+            if position < len(layers):
+                layers[position] += total
+            else:
+                layers.append(total)
+
     for batch in batches:
         images += len(batch)
-        for position, value in enumerate(model.activations(batch)):
-            value = value.flatten(2) if value.dim() > 2 else value.unsqueeze(2)  # (images, units, positions)
-            average = value.mean(dim=2)
-            seen = {
-                "mean_of_abs": value.abs().mean(dim=2),
-                "abs_of_mean": average.abs(),
-                "zeros": (value == 0).to(value.dtype).mean(dim=2),
-                "zero_maps": average == 0,
-            }
-            for name, per_image in seen.items():
-                total = per_image.sum(dim=0, dtype=torch.float64)
-                layers = sums.setdefault(name, [])
-                if position < len(layers):
-                    layers[position] += total
-                else:
-                    layers.append(total)
+        model.show(batch, see)
     return {name: [(total / images).cpu().numpy() for total in layers] for name, layers in sums.items()}
+
+
+def by_position(value: Tensor) -> Tensor:
+    """Values (images, units) or (images, units, height, width) as (images, units, positions)."""
+    return value.flatten(2) if value.dim() > 2 else value.unsqueeze(2)
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,8 @@ class LayerStatistics:
     """What a score function sees of one masked layer; every array is (units,), dropped units included.
 
     mean    mean |activation| over the training set, in the run's reading ("mean_of_abs" or "abs_of_mean")
-    zeros   share of zeros in the same reading: of single activations, or of whole maps as the authors' code counts
+    zeros   share of zeros in the same reading: of single activations behind the ReLU, or of whole maps as the
+            authors' code counts them, behind any batch norm
     loss_without  training loss with this one unit switched off; empty unless the metric asks for it
     """
 

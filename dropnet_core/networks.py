@@ -1,89 +1,29 @@
-"""Every architecture as a plain description, its first weights, and an ordinary network of it."""
+"""Networks by name: their descriptions, their first weights, and an ordinary network of a description."""
 
 import math
 import re
-from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dropnet_core.architecture import Layer, Network, is_moving
+from dropnet_core.deep import deep_layers
 from dropnet_core.errors import InputError
 from dropnet_core.streams import stream
 
-KERNEL = 3  # every convolution of the paper is 3x3, stride 1, zero-padded to the same size
-
 Weights = dict[str, Tensor]
+"""Tensors by the names in `Network.weight_shapes`, moving statistics of batch norm included."""
 
-
-@dataclass(frozen=True)
-class Layer:
-    """A dense layer or a convolution (then followed by a 2x2 max-pool) with ReLU.
-
-    kind    "dense" or "conv"
-    units   nodes or filters
-    masked  whether DropNet may drop its units
-    """
-
-    kind: str
-    units: int
-    masked: bool = True
-
-
-@dataclass(frozen=True)
-class Network:
-    """A stack of layers and a dense output layer (paper, section 4: Models A, B and C).
-
-    name    as in the table of experiments, for example "fc40-fc40" or "conv64-conv32"
-    shape   one image, (channels, height, width)
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    layers: tuple[Layer, ...]
-    classes: int
-
-    @property
-    def masked_layers(self) -> tuple[int, ...]:
-        """Indices of the layers that DropNet may prune, in the order of the masks."""
-        return tuple(i for i, layer in enumerate(self.layers) if layer.masked)
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Units of the masked layers."""
-        return tuple(self.layers[i].units for i in self.masked_layers)
-
-    @property
-    def all_dense(self) -> bool:
-        return all(layer.kind == "dense" for layer in self.layers)
-
-    def inputs(self) -> tuple[tuple[int, int, int], ...]:
-        """The (channels, height, width) that enters each layer and, last, the output layer.
-
-        A dense layer of u nodes hands on (u, 1, 1); 2x2 pooling rounds down.
-        """
-        shapes = [self.shape]
-        for layer in self.layers:
-            _, height, width = shapes[-1]
-            shapes.append((layer.units, height // 2, width // 2) if layer.kind == "conv" else (layer.units, 1, 1))
-        return tuple(shapes)
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every parameter: dense (out, in), convolution (out, in, 3, 3), bias (out,)."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        outputs = [*(layer.units for layer in self.layers), self.classes]
-        for i, ((channels, height, width), out) in enumerate(zip(self.inputs(), outputs, strict=True)):
-            convolution = i < len(self.layers) and self.layers[i].kind == "conv"
-            shapes[f"{i}.weight"] = (out, channels, KERNEL, KERNEL) if convolution else (out, channels * height * width)
-            shapes[f"{i}.bias"] = (out,)
-        return shapes
-
+NORM_MOMENTUM, NORM_EPSILON = 0.01, 1e-3  # share of the newest batch in the moving statistics; Keras's defaults
 
 TOKEN = re.compile(r"(fc|conv|dense)(\d+)")
 GRAMMAR = (
     "a network is layers joined by '-': fcN (dense, pruned), convN (convolution, pruned), "
-    "denseN (dense, not pruned); for example fc40-fc40, conv64-conv32, conv64-conv64-conv128-conv128-dense256"
+    "denseN (dense, not pruned); for example fc40-fc40, conv64-conv32, conv64-conv64-conv128-conv128-dense256; "
+    "or it is resnet18 or vgg19, or for example vgg19/8 with an eighth of all widths"
 )
 
 
@@ -91,38 +31,53 @@ def describe(name: str, shape: tuple[int, int, int], classes: int) -> Network:
     """The network with this name for images of this shape (channels, height, width).
 
     Raises InputError for a name that does not fit the grammar, a layer of no units, a convolution behind a
-    dense layer, a network without a layer to prune, or images too small for the number of poolings.
+    dense layer, a network without a layer to prune, or images too small for the number of poolings; for
+    resnet18 and vgg19 images that cannot be halved as often as they are.
     """
+    deep = deep_layers(name, classes)
+    network = Network(name, shape, deep or stack(name), classes)
+    if not network.masked_layers:
+        raise InputError(f"network '{name}' has no layer to prune; {GRAMMAR}")
+    size = f"{shape[1]}x{shape[2]}"
+    step = 2 ** sum(layer.pool == "max" for layer in network.layers)
+    if deep and (shape[1] % step or shape[2] % step):
+        raise InputError(
+            f"network '{name}' halves images {step.bit_length() - 1} times, which {size} pixels do not allow; "
+            f"use images whose height and width are multiples of {step}"
+        )
+    if 0 in network.inputs()[-1]:
+        raise InputError(
+            f"network '{name}' pools images of {size} pixels down to nothing; use fewer convolutions or larger images"
+        )
+    return network
+
+
+def stack(name: str) -> tuple[Layer, ...]:
+    """The layers of Models A, B and C: dense ones and convolutions, each of which a 2x2 max-pool follows."""
     layers: list[Layer] = []
     for token in name.split("-"):
         match = TOKEN.fullmatch(token)
         if not match or int(match[2]) < 1:
             raise InputError(f"unknown network '{name}': '{token}' is no layer; {GRAMMAR}")
-        kind = "conv" if match[1] == "conv" else "dense"
-        if kind == "conv" and layers and layers[-1].kind == "dense":
-            raise InputError(f"network '{name}': a convolution cannot follow a dense layer; {GRAMMAR}")
-        layers.append(Layer(kind, int(match[2]), masked=match[1] != "dense"))
-    network = Network(name, shape, tuple(layers), classes)
-    if not network.masked_layers:
-        raise InputError(f"network '{name}' has no layer to prune; {GRAMMAR}")
-    if 0 in network.inputs()[-1]:
-        raise InputError(
-            f"network '{name}' pools images of {shape[1]}x{shape[2]} pixels down to nothing; "
-            "use fewer convolutions or larger images"
-        )
-    return network
+        if match[1] == "conv":
+            if layers and layers[-1].kind == "dense":
+                raise InputError(f"network '{name}': a convolution cannot follow a dense layer; {GRAMMAR}")
+            layers.append(Layer("conv", int(match[2]), pool="max"))
+        else:
+            layers.append(Layer("dense", int(match[2]), masked=match[1] == "fc"))
+    return tuple(layers)
 
 
 def initial_weights(network: Network, seed: int) -> Weights:
     """Glorot-uniform weights and zero biases in float32 on the CPU, the same for every machine and metric.
 
     U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) and, for a convolution, fans of 9 x channels. Each layer has
-    a stream of its own.
+    a stream of its own. A batch norm starts with scale and variance 1, shift and mean 0.
     """
     weights: Weights = {}
     for name, size in network.weight_shapes().items():
-        if name.endswith("bias"):
-            weights[name] = torch.zeros(size)
+        if not name.endswith("weight"):
+            weights[name] = torch.ones(size) if name.endswith(("gamma", "variance")) else torch.zeros(size)
             continue
         drawn = stream(seed, "weights", name).uniform(-1.0, 1.0, size) * glorot_bound(size)
         weights[name] = torch.from_numpy(drawn.astype(np.float32))
@@ -139,39 +94,85 @@ def glorot_bound(size: tuple[int, ...]) -> float:
 class PlainNetwork(nn.Module):
     """The ordinary network of a description, without masks. Takes images (n, C, H, W), returns logits (n, classes).
 
-    A layer without units or without inputs works: it hands on its bias, or nothing.
+    A layer without units or without inputs works: it hands on its bias, or nothing. In training mode a batch norm
+    uses the batch's own statistics and moves its averages; in evaluation mode it uses the averages.
     """
 
     def __init__(self, network: Network, weights: Weights) -> None:
         super().__init__()
         self.network = network
-        self.weights = nn.ParameterDict(
-            {name.replace(".", "_"): nn.Parameter(w.clone()) for name, w in weights.items()}
-        )
+        learnt = {name: w for name, w in weights.items() if not is_moving(name)}
+        self.weights = nn.ParameterDict({name.replace(".", "_"): nn.Parameter(w.clone()) for name, w in learnt.items()})
+        for name, weight in weights.items():
+            if is_moving(name):
+                self.register_buffer(name.replace(".", "_"), weight.clone())
+        for i, layer in enumerate(network.layers):
+            for k, channels in enumerate(layer.places):
+                self.register_buffer(f"{i}_place{k}", torch.tensor(channels, dtype=torch.int64))
+        reading = [network.sources(i) for i in range(len(network.layers) + 1)]
+        self._awaited = [{s for later in reading[i + 1 :] for s in later} for i in range(len(network.layers))]
 
     def parameter(self, layer: int, part: str) -> Tensor:
-        return self.weights[f"{layer}_{part}"]
+        name = f"{layer}_{part}"
+        return self.get_buffer(name) if is_moving(name) else self.weights[name]
 
     def trained(self) -> Weights:
         """The weights as they are now, by their names in the description."""
-        return {name.replace("_", "."): weight.detach().clone() for name, weight in self.weights.items()}
-
-    def activated(self, layer: int, value: Tensor) -> Tensor:
-        """A layer's value behind its ReLU and, for a convolution, its max-pool.
-
-        The two commute; pooling first leaves the ReLU a quarter of the work.
-        """
-        return F.relu(pool(value) if self.network.layers[layer].kind == "conv" else value)
+        found = {}
+        for name in self.network.weight_shapes():
+            layer, part = name.split(".")
+            found[name] = self.parameter(int(layer), part).detach().clone()
+        return found
 
     def forward(self, images: Tensor) -> Tensor:
-        value = images
-        for i, layer in enumerate(self.network.layers):
-            weight, bias = self.parameter(i, "weight"), self.parameter(i, "bias")
-            convolution = layer.kind == "conv"
-            value = convolve(value, weight, bias) if convolution else F.linear(value.flatten(1), weight, bias)
-            value = self.activated(i, value)
+        values = {-1: images}
+        for i in range(len(self.network.layers)):
+            values[i] = self.value(i, [values[source] for source in self.network.sources(i)])
+            values = {k: value for k, value in values.items() if k in self._awaited[i]}  # the others' memory is free
         last = len(self.network.layers)
-        return F.linear(value.flatten(1), self.parameter(last, "weight"), self.parameter(last, "bias"))
+        return F.linear(values[last - 1].flatten(1), self.parameter(last, "weight"), self.parameter(last, "bias"))
+
+    def value(self, i: int, inputs: list[Tensor]) -> Tensor:
+        """What layer i hands on, from the values that it reads."""
+        layer = self.network.layers[i]
+        if layer.kind == "sum":
+            return pool(self.added(i, inputs), layer.pool)
+        weight, bias = self.parameter(i, "weight"), self.parameter(i, "bias")
+        if layer.kind == "conv":
+            return self.activated(i, convolve(inputs[0], weight, bias))
+        return self.activated(i, F.linear(inputs[0].flatten(1), weight, bias))
+
+    def activated(self, i: int, value: Tensor) -> Tensor:
+        """The value behind ReLU, batch norm and pooling.
+
+        A max-pool commutes with the ReLU, and pooling first leaves the ReLU a quarter of the work.
+        """
+        layer = self.network.layers[i]
+        if layer.pool == "max" and not layer.norm:
+            return F.relu(pool(value, "max"))
+        value = F.relu(value)
+        return pool(self.normed(i, value) if layer.norm else value, layer.pool)
+
+    def normed(self, i: int, value: Tensor) -> Tensor:
+        """The value (n, units, height, width) behind the layer's batch norm."""
+        if not value.shape[1]:
+            return value
+        mean, variance, gamma, beta = (self.parameter(i, part) for part in ("mean", "variance", "gamma", "beta"))
+        return F.batch_norm(value, mean, variance, gamma, beta, self.training, NORM_MOMENTUM, NORM_EPSILON)
+
+    def added(self, i: int, inputs: list[Tensor]) -> Tensor:
+        """The sum of values, each of them added into its places among the channels.
+
+        With channels last, as the engine "compact" lays values out, a place is a column and nothing is copied.
+        """
+        layer = self.network.layers[i]
+        if not layer.places:
+            return reduce(torch.add, inputs)
+        n, _, height, width = inputs[0].shape
+        total = inputs[0].new_zeros(n * height * width, layer.units)
+        for k, value in enumerate(inputs):
+            total = total.index_add(1, self.get_buffer(f"{i}_place{k}"), value.permute(0, 2, 3, 1).flatten(0, 2))
+        return total.view(n, height, width, layer.units).permute(0, 3, 1, 2)
 
 
 def convolve(value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -181,8 +182,11 @@ def convolve(value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return bias.view(1, -1, 1, 1).expand(len(value), -1, *value.shape[2:])
 
 
-def pool(value: Tensor) -> Tensor:
-    """A 2x2 max-pool that also accepts maps of no filters."""
-    if value.shape[1]:
-        return F.max_pool2d(value, 2)
-    return value[:, :, : value.shape[2] // 2, : value.shape[3] // 2]
+def pool(value: Tensor, kind: str) -> Tensor:
+    """The value (n, units, height, width) behind a layer's pooling; there may be no units."""
+    if kind == "average":
+        return value.mean(dim=(2, 3))
+    if kind == "max":
+        half = (value.shape[2] // 2, value.shape[3] // 2)
+        return F.max_pool2d(value, 2) if value.shape[1] else value[:, :, : half[0], : half[1]]
+    return value

@@ -9,6 +9,7 @@ from dropnet_core.errors import InputError, unknown
 
 PRECISIONS = ("float32", "float64")
 INITIAL_RANGES = ("full", "small")
+AUGMENTATIONS = ("none", "affine")
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,13 @@ class Recipe:
     """How one network is trained. The defaults are those of the paper's MNIST and CIFAR-10 experiments.
 
     learning_rate   constant rate of plain stochastic gradient descent (no momentum, no weight decay)
-    batch_size      images a step; the last, partial batch of an epoch is kept
+    batch_size      images a step; the last, partial batch of an epoch is kept, unless images are augmented
     max_epochs      upper bound of epochs (paper: 100)
     patience        epochs without a strictly lower validation loss before training stops; the last weights are kept
     shuffle         False presents the batches in the same order in every epoch, as the authors' code does
+    augment         "none", or "affine": in every epoch each training image is moved anew (`augmentation`), and images
+                    that fill no whole batch are left out of the epoch, as in the authors' Tiny ImageNet code;
+                    validation, test and scoring see the images as they are
     precision       floating-point type of weights and arithmetic
     initial_range   "full" draws Glorot-uniform weights with the fans of the unpruned layer; "small" with the
                     fans that are left under the mask, as a small network built from scratch would
@@ -34,6 +38,7 @@ class Recipe:
     max_epochs: int = 100
     patience: int = 5
     shuffle: bool = False
+    augment: str = "none"
     precision: str = "float32"
     initial_range: str = "full"
     definition: int = 1
@@ -49,10 +54,17 @@ class Recipe:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if self.augment not in AUGMENTATIONS:
+            raise unknown("augmentation", self.augment, AUGMENTATIONS)
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
         if self.initial_range not in INITIAL_RANGES:
             raise unknown("initial range", self.initial_range, INITIAL_RANGES)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether a job's seed has a say: it names the order of the images and what augmentation makes of them."""
+        return self.shuffle or self.augment != "none"
 
     def changes(self) -> dict[str, Any]:
         """The fields that differ from their defaults: a field added later renames no old recipe.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dropnet_core.compaction import counts, shrink
+from dropnet_core.compaction import counts, cut_off, shrink
 from dropnet_core.data import DataSet
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment
@@ -82,7 +82,7 @@ def row(
         "epochs": history.epochs,
         "parameters": cost.parameters,
         "macs": cost.macs,
-        "status": status(outcome, data.chance, mask.has_empty_layer),
+        "status": status(outcome, data.chance, cut_off(network, mask)),
         "recipe": run.recipe.digest,
         "data_sha256": data.sha256,
         "seconds": outcome.seconds,

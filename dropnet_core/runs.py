@@ -23,7 +23,7 @@ INITIALS = ("rewind", "reinit", "small_reinit", "redraw")
 class Job:
     """One training. Its outcome depends on these fields and the data alone, never on other jobs.
 
-    seed     names the order of the images where the recipe shuffles
+    seed     names the order of the images where the recipe shuffles, and their augmentation
     weights  seed of the first weights
     needs    statistics wanted beyond the usual ones, such as "loss_without"
     """
@@ -37,7 +37,7 @@ class Job:
 
     def key(self, data_sha256: str) -> str:
         """What a store files the outcome under: 32 hexadecimal digits, equal for equal jobs on equal data."""
-        order = self.seed if self.recipe.shuffle else None  # where nothing is shuffled, the seed has no say
+        order = self.seed if self.recipe.seeded else None
         network = [self.network.name, self.network.shape, self.network.classes]
         settings = [
             self.recipe.changes(),

@@ -8,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dropnet_core.augmentation import affine_maps, draws, moved
 from dropnet_core.data import DataSet, Split
 from dropnet_core.metrics import Statistics
 from dropnet_core.recipe import Recipe
 from dropnet_core.streams import stream
 
 EVALUATION_BATCH = 1000  # images a forward pass outside training; any number gives the same result but for rounding
+EVALUATION_PIXELS = EVALUATION_BATCH * 32 * 32  # of larger images there are fewer in a pass, for the sake of memory
 DEAD_MARGIN = 0.005  # a network at most this far above the share of the largest class has learnt nothing
 
 
@@ -89,30 +91,49 @@ def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def batches(
-    split: Split, size: int, dtype: torch.dtype, order: Tensor | None = None
+    split: Split, size: int, dtype: torch.dtype, order: Tensor | None = None, maps: Tensor | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images (b, C, H, W) and labels (b,), in stored order unless another is given; the last batch may be partial."""
-    for start in range(0, len(split.labels), size):
+    """Images (b, C, H, W) and labels (b,), in stored order unless another is given; the last batch may be partial.
+
+    With `maps` (n, 2, 3), one for each image of the split, the images are augmented, and those that fill no whole
+    batch are left out, as in the authors' Tiny ImageNet code; a split smaller than a batch is one.
+    """
+    count = len(split.labels)
+    if maps is not None:
+        size = min(size, count)
+        count -= count % size
+    for start in range(0, count, size):
         chosen: slice | Tensor = slice(start, start + size) if order is None else order[start : start + size]
-        yield pixels(split.images[chosen], dtype), split.labels[chosen]
+        images = pixels(split.images[chosen], dtype)
+        yield images if maps is None else moved(images, maps[chosen]), split.labels[chosen]
+
+
+def large_batches(split: Split, dtype: torch.dtype) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images (b, C, H, W) and labels (b,) in stored order, for passes that learn nothing."""
+    fitting = EVALUATION_PIXELS // math.prod(split.images.shape[2:])
+    return batches(split, max(1, min(EVALUATION_BATCH, fitting)), dtype)
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, split: Split, dtype: torch.dtype) -> tuple[float, float]:
-    """Mean loss and accuracy of a model over a split."""
+    """Mean loss and accuracy of a model over a split. Leaves the model in evaluation mode."""
+    model.eval()
     loss, right = 0.0, 0
-    for images, labels in batches(split, EVALUATION_BATCH, dtype):
+    for images, labels in large_batches(split, dtype):
         logits = model(images)
         loss += F.cross_entropy(logits, labels, reduction="sum").item()
         right += int((logits.argmax(dim=1) == labels).sum())
     return loss / len(split.labels), right / len(split.labels)
 
 
-def train_epoch(model: nn.Module, data: DataSet, recipe: Recipe, order: Tensor | None) -> tuple[float, float]:
+def train_epoch(
+    model: nn.Module, data: DataSet, recipe: Recipe, order: Tensor | None, maps: Tensor | None = None
+) -> tuple[float, float]:
     """One epoch of plain stochastic gradient descent. Returns the running mean loss and accuracy."""
+    model.train()
     dtype = getattr(torch, recipe.precision)
-    loss_sum, right, images_seen = 0.0, 0, len(data.train.labels)
-    for images, labels in batches(data.train, recipe.batch_size, dtype, order):
+    loss_sum, right, images_seen = 0.0, 0, 0
+    for images, labels in batches(data.train, recipe.batch_size, dtype, order, maps):
         logits = model(images)
         loss = F.cross_entropy(logits, labels)
         model.zero_grad(set_to_none=True)
@@ -123,6 +144,7 @@ def train_epoch(model: nn.Module, data: DataSet, recipe: Recipe, order: Tensor |
                     parameter.sub_(recipe.learning_rate * parameter.grad)
         loss_sum += loss.item() * len(labels)
         right += int((logits.argmax(dim=1) == labels).sum())
+        images_seen += len(labels)
     return loss_sum / images_seen, right / images_seen
 
 
@@ -130,25 +152,35 @@ def train(model: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> tuple[H
     """Train a model in place until early stopping.
 
     Returns the history, the test (loss, accuracy) of the last weights, and the test accuracy at the epoch with
-    the lowest validation loss. `seed` names the order of the images where the recipe shuffles.
+    the lowest validation loss. `seed` names the order of the images where the recipe shuffles, and what augmentation
+    makes of them.
     """
     dtype = getattr(torch, recipe.precision)
     history, best_test_accuracy = History(), math.nan
     while not (history.epochs and history.finished(recipe)):
-        order = None
-        if recipe.shuffle:
-            order = torch.from_numpy(stream(seed, "order", history.epochs).permutation(len(data.train.labels)))
-            order = order.to(data.train.labels.device)
-        history.add(train_epoch(model, data, recipe, order), evaluate(model, data.validation, dtype))
+        order, maps = epoch_plan(data.train, recipe, seed, history.epochs)
+        history.add(train_epoch(model, data, recipe, order, maps), evaluate(model, data.validation, dtype))
         if history.improved():
             best_test_accuracy = evaluate(model, data.test, dtype)[1]
     return history, evaluate(model, data.test, dtype), best_test_accuracy
 
 
-def status(outcome: Outcome, chance: float, has_empty_layer: bool) -> str:
-    """ "ok", or why a network is none: "diverged", "empty-layer", "collapsed" (at the share of the largest class)."""
+def epoch_plan(split: Split, recipe: Recipe, seed: int, epoch: int) -> tuple[Tensor | None, Tensor | None]:
+    """The order of the images in an epoch and the map of each, as far as the recipe wants them, on their device."""
+    device, count = split.labels.device, len(split.labels)
+    order = maps = None
+    if recipe.shuffle:
+        order = torch.from_numpy(stream(seed, "order", epoch).permutation(count)).to(device)
+    if recipe.augment == "affine":
+        maps = affine_maps(draws(seed, epoch, count), *split.images.shape[2:]).to(device)
+    return order, maps
+
+
+def status(outcome: Outcome, chance: float, cut_off: bool) -> str:
+    """ "ok", or why a network is none: "diverged", "empty-layer" (its output is cut off from the images by layers
+    that have no unit left), "collapsed" (at the share of the largest class)."""
     if outcome.history.diverged:
         return "diverged"
-    if has_empty_layer:
+    if cut_off:
         return "empty-layer"
     return "collapsed" if outcome.test_accuracy <= chance + DEAD_MARGIN else "ok"

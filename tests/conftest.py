@@ -30,3 +30,26 @@ def tiny() -> DataSet:
         return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
     return DataSet.of("tiny", split(150), split(40), split(50), 3)
+
+
+def enlarged(data: DataSet, size: int) -> DataSet:
+    """Some of these images in three colours and with size x size pixels: 64 + 24 + 24."""
+
+    def larger(split: Split, n: int) -> Split:
+        images = split.images[:n].repeat_interleave(size // 8, dim=2).repeat_interleave(size // 8, dim=3)
+        return Split(torch.cat([images, images.flip(2), images.flip(3)], dim=1), split.labels[:n])
+
+    train, validation, test = larger(data.train, 64), larger(data.validation, 24), larger(data.test, 24)
+    return DataSet.of(f"tiny{size}", train, validation, test, data.classes)
+
+
+@pytest.fixture(scope="session")
+def tiny16(tiny: DataSet) -> DataSet:
+    """Images of 16x16 pixels, the smallest that ResNet18 takes."""
+    return enlarged(tiny, 16)
+
+
+@pytest.fixture(scope="session")
+def tiny32(tiny: DataSet) -> DataSet:
+    """Images of 32x32 pixels, the smallest that VGG19 takes."""
+    return enlarged(tiny, 32)

@@ -54,6 +54,17 @@ def test_the_checksum_depends_on_pixels_labels_order_and_shape_but_not_on_the_na
     assert small(test=Split(data.test.images, data.test.labels.clone())).sha256 == data.sha256
 
 
+def test_the_first_classes_of_a_data_set():
+    data, few = load("mnist5k"), load("mnist5k:3")
+    assert (few.name, few.classes, few.shape) == ("mnist5k:3", 3, data.shape)
+    for part, split in few.parts.items():
+        rows = data.parts[part].labels < 3
+        assert torch.equal(split.labels, data.parts[part].labels[rows])
+        assert torch.equal(split.images, data.parts[part].images[rows])
+    assert few.sha256 != data.sha256 == load("mnist5k:10").sha256
+    assert load("glyphs:2", size=16).classes == 2
+
+
 def test_a_pinned_checksum_holds_the_definition_fast():
     assert small().sha256 == "44a841d7021bfdf8855980915b94b36530ecc8f6c127b864e3baf26098edc6dd"
 
@@ -202,6 +213,8 @@ def test_a_user_adds_a_data_set(own_name):
         ("mnist5k", {"size": 16}, "takes no size"),
         ("mnist5k", {"colour": True}, "takes no colour"),
         ("mnist5k:here", {}, "takes no path"),
+        ("mnist5k:1", {}, "'mnist5k:1': the data set has 10 classes; keep 2 to all"),
+        ("mnist5k:11", {}, "the data set has 10 classes"),
         ("imagefolder", {}, "needs a path: write imagefolder:PATH"),
         ("glyphs", {"size": 0}, "size must be a whole number"),
         ("glyphs", {"size": 32.0}, "size must be a whole number"),

@@ -11,6 +11,7 @@ from dropnet_core.data import DataSet, load
 from dropnet_core.engines import emptied, engines, fastest
 from dropnet_core.engines.stacked import Member, Prepared, Stack
 from dropnet_core.errors import InputError
+from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.networks import describe
 from dropnet_core.recipe import Recipe
@@ -59,6 +60,47 @@ def test_engines_agree_with_the_reference_in_float64(tiny, engine, name):
     largest = max(difference(expected[job], found[job]) for job in jobs)
     print(f"{engine} {name}: largest difference {largest:.1e}")
     assert largest < 1e-8
+
+
+def lacking(name: str, data: DataSet, *layers: int, share: float = 1.0) -> Job:
+    """A job for a deep network in which these layers are empty and of the others this share is left."""
+    network, generator = describe(name, data.shape, data.classes), np.random.default_rng(0)
+    kept = [generator.random(width) < (0 if i in layers else share) for i, width in enumerate(network.widths)]
+    return Job(replace(FLOAT64, max_epochs=2), network, 0, 0, Mask(kept))
+
+
+def test_engines_agree_on_residual_networks_and_on_batch_norm(tiny16, tiny32):
+    for data, jobs in (
+        (tiny16, [lacking("resnet18/32", tiny16, *e, share=0.7) for e in [(), (7, 17), (1, 4), (6, 7), (0,)]]),
+        (tiny32, [lacking("vgg19/32", tiny32, *e, share=0.7) for e in [(), (3,), (14, 15)]]),
+    ):
+        assert {fastest(job.network, job.recipe) for job in jobs} == {"compact"}
+        expected, found = (train_all(engine, data, jobs) for engine in ("reference", "compact"))
+        largest = max(difference(expected[job], found[job]) for job in jobs)
+        print(f"{jobs[0].network.name}: largest difference {largest:.1e}")
+        assert largest < 1e-8
+
+
+def test_only_networks_that_learn_no_more_than_a_bias_share_a_training(tiny16, tiny32):
+    assert not emptied.Emptied.applies(lacking("resnet18/32", tiny16, 7, 12, 17))
+    assert emptied.Emptied.applies(lacking("resnet18/32", tiny16, 6, 7))
+    cut = lacking("vgg19/32", tiny32, 3)
+    assert not emptied.Emptied.applies(cut)
+    # In VGG19 too nothing but the output layer's bias learns, since the shifts start at zero. But the statistics of
+    # the batch norms before the cut move, and with them the scores of the units there.
+    model = MaskedNetwork(cut.network, cut.first_weights(), cut.mask).double()
+    train(model, tiny32, cut.recipe, 0)
+    first = {name: weight.double() for name, weight in cut.first_weights().items()}
+    changed = {name for name, weight in model.trained().items() if not torch.equal(weight, first[name])}
+    norms = {f"{i}.variance" for i in (1, 3, 7, 11, 15)}
+    assert changed == {"17.bias", *norms, "1.mean", "3.mean"}
+
+
+def test_rewinding_sets_the_moving_statistics_back(tiny32):
+    job = lacking("vgg19/32", tiny32, share=0.7)
+    for engine in ("reference", "compact"):
+        once, (_, again) = train_all(engine, tiny32, [job])[job], engines[engine](tiny32, taking([job, job]))
+        assert difference(once, again[1]) == 0
 
 
 def test_engines_agree_on_the_oracles_statistic(tiny):

@@ -16,16 +16,16 @@ errors registry streams version places repeatable
 recipe
 masks
 data
-networks layers compaction
+architecture deep networks memory layers compaction
 selection schedules stops metrics
-training
+augmentation training
 runs algorithm oracle
 engines
 provenance store scheduler workers
 experiments records
 progress running results forecast verification overview ledger
 stats published readings effects kappa
-figure_data charts curve_styles descriptions diagram plots explorer kappa_plots
+figure_data charts curve_styles descriptions diagram plots augmentation_figure layer_map explorer kappa_plots
 claims estimates evidence primitives printed verdicts scorecard discrepancies error_rates
 scorecard_page
 notebook recorded __main__

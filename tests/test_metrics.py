@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from test_deep import any_weights
 
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.errors import InputError
@@ -55,15 +56,54 @@ def test_the_two_scores_of_a_filter_differ_where_values_have_both_signs(tiny):
     assert (measured["mean_of_abs"][0] > measured["abs_of_mean"][0] + 0.01).all()
 
 
-def test_statistics_of_the_compacted_network_are_those_of_the_masked_one(tiny):
-    network = describe("conv4-conv3", tiny.shape, tiny.classes)
-    mask = Mask([[True, False, True, True], [False, True, True]])
+NORMS = (1, 3, 7, 11, 15)  # layers of VGG19 behind which a batch norm stands
+
+
+def test_behind_a_batch_norm_means_are_measured_and_before_it_zeros(tiny32):
+    network = describe("vgg19/32", tiny32.shape, tiny32.classes)
+    weights, mask = any_weights(network), Mask(np.arange(width) > 0 for width in network.widths)
+    model = MaskedNetwork(network, weights, mask).double()
+    measured = measure(model, (images for images, _ in batches(tiny32.train, 20, torch.float64)))
+    values = model.activations(next(batches(tiny32.train, 64, torch.float64))[0])
+    for layer in NORMS:
+        value = values[layer].detach()[:, 1:].flatten(2)
+        mean, variance, gamma, beta = (
+            weights[f"{layer}.{part}"][1:, None] for part in ("mean", "variance", "gamma", "beta")
+        )
+        rectified = (value - beta) / gamma * (variance + 1e-3).sqrt() + mean
+        found = {name: layers[layer][1:] for name, layers in measured.items()}
+        np.testing.assert_allclose(found["mean_of_abs"], value.abs().mean(dim=(0, 2)), atol=1e-12)
+        np.testing.assert_allclose(found["abs_of_mean"], value.mean(dim=2).abs().mean(dim=0), atol=1e-12)
+        silent = (rectified.abs() < 1e-9).double()
+        np.testing.assert_allclose(found["zeros"], silent.mean(dim=(0, 2)), atol=1e-12)
+        assert not found["zero_maps"].any()  # the authors' count finds nothing here
+        assert measured["zeros"][layer][0] == measured["zero_maps"][layer][0] == 1  # the dropped unit
+    assert any((measured["zeros"][layer][1:] > 0.1).any() for layer in NORMS)
+    assert any((measured["mean_of_abs"][layer] > measured["abs_of_mean"][layer] + 0.01).any() for layer in NORMS)
+    assert not any((measured["mean_of_abs"][i] > measured["abs_of_mean"][i] + 1e-9).any() for i in (0, 2, 4))
+
+
+def test_units_are_measured_with_the_moving_statistics(tiny32):
+    network = describe("vgg19/32", tiny32.shape, tiny32.classes)
+    weights = any_weights(network)
+    model = MaskedNetwork(network, weights, Mask.full(network.widths)).double().train()
+    images = next(batches(tiny32.train, 64, torch.float64))[0]
+    together, apart = measure(model, [images]), measure(model.train(), images.split(16))
+    np.testing.assert_allclose(together["mean_of_abs"][15], apart["mean_of_abs"][15], atol=1e-10)
+    assert torch.equal(model.trained()["15.mean"], weights["15.mean"])
+
+
+@pytest.mark.parametrize("name", ["conv4-conv3", "resnet18/32", "vgg19/32"])
+def test_statistics_of_the_compacted_network_are_those_of_the_masked_one(tiny32, name):
+    tiny, network = tiny32, describe(name, tiny32.shape, tiny32.classes)
+    mask = Mask(np.arange(width) % 3 != i % 2 for i, width in enumerate(network.widths))
     job = Job(Recipe(precision="float64"), network, 0, 0, mask)
-    masked = MaskedNetwork(network, job.first_weights(), mask).double()
+    weights = any_weights(network)
+    masked = MaskedNetwork(network, weights, mask).double()
     wide = measure(masked, (images for images, _ in batches(tiny.train, 50, torch.float64)))
-    for name, layers in statistics_of(job, job.first_weights(), tiny).items():
+    for name, layers in statistics_of(job, weights, tiny).items():
         for ours, theirs in zip(layers, wide[name], strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=1e-12)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
 def test_the_papers_metrics():

@@ -17,7 +17,8 @@ JOB = Job(Recipe(), describe("fc4-fc3", (1, 28, 28), 10), 0, 0, Mask.full((4, 3)
 def test_the_defaults_are_the_papers():
     recipe = Recipe()
     assert (recipe.learning_rate, recipe.batch_size, recipe.max_epochs, recipe.patience) == (0.1, 32, 100, 5)
-    assert (recipe.shuffle, recipe.precision, recipe.initial_range) == (False, "float32", "full")
+    assert (recipe.shuffle, recipe.augment) == (False, "none")
+    assert (recipe.precision, recipe.initial_range) == ("float32", "full")
 
 
 def test_known_digests():
@@ -48,6 +49,8 @@ def test_whatever_changes_an_outcome_changes_its_key_and_nothing_else_does():
         replace(JOB, recipe=Recipe(initial_range="small")),
         replace(JOB, recipe=Recipe(shuffle=True)),
         replace(JOB, recipe=Recipe(shuffle=True), seed=1),
+        replace(JOB, recipe=Recipe(augment="affine")),
+        replace(JOB, recipe=Recipe(augment="affine"), seed=1),
         replace(JOB, network=describe("fc4-fc3", (1, 28, 28), 9)),
         replace(JOB, weights=1),
         replace(JOB, mask=Mask([[True] * 3 + [False], [True] * 3])),
@@ -78,6 +81,7 @@ def test_a_reading_belongs_to_the_run_or_to_the_recipe_and_to_nothing_else():
         ({"batch_size": 0}, "batch_size must be a whole number"),
         ({"max_epochs": 1.5}, "max_epochs must be a whole number"),
         ({"patience": True}, "patience must be a whole number"),
+        ({"augment": "afine"}, "unknown augmentation 'afine'; did you mean 'affine'"),
         ({"precision": "float23"}, "did you mean 'float32'"),
         ({"initial_range": "ful"}, "did you mean 'full'"),
     ],

@@ -2,11 +2,14 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
-from tiny_runs import NETWORK, made_up_cycles, small
+from tiny_runs import NETWORK, answer, made_up_cycles, small
 
 from dropnet_core.errors import InputError
+from dropnet_core.masks import Mask
+from dropnet_core.networks import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.records import (
     COLUMNS,
@@ -21,6 +24,7 @@ from dropnet_core.records import (
     returned,
     write,
 )
+from dropnet_core.runs import Cycle, Job
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
 
@@ -59,6 +63,17 @@ def test_a_row_for_each_run_and_cycle(table, tiny):
     assert row["recipe"] == Recipe(max_epochs=2, batch_size=16).digest and row["data_sha256"] == tiny.sha256
     assert (row["status"], row["stop"], row["p"], row["epochs"]) == ("ok", "fraction 0.3", 0.4, 1)
     assert (row["seconds"], row["engine"], row["created"][:4]) == (0.125, "reference", "2026")
+
+
+@pytest.mark.parametrize(("empty", "expected"), [((7, 12, 17), "ok"), ((6, 7), "empty-layer")])
+def test_a_residual_network_is_dead_only_where_no_path_is_left(tiny16, empty, expected):
+    network = describe("resnet18/32", tiny16.shape, tiny16.classes)
+    experiment = small().with_settings({"network": network.name})
+    kept = [np.arange(width) < (0 if i in empty else width) for i, width in enumerate(network.widths)]
+    run = experiment.runs()[0]
+    job = Job(run.recipe, network, 0, 0, Mask(kept))
+    table = records(experiment, {run: [Cycle(job.mask, answer(run, job))]}, network, tiny16)
+    assert table["status"].tolist() == [expected]
 
 
 def test_one_unit_schedules_have_no_p(table_of):

@@ -124,6 +124,12 @@ def test_what_cannot_work_is_refused_before_any_training(changed, options, words
     assert not (tmp_path / "default.sqlite").exists() or len(Store()) == 0
 
 
+def test_a_batch_that_the_memory_cannot_hold_is_refused_before_any_training(monkeypatch):
+    monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 10_000)
+    with pytest.raises(InputError, match="a batch of 16 images .* set batch_size="):
+        run(small())
+
+
 def test_the_default_device_may_be_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert find_device("auto").type == "cuda"

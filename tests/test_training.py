@@ -4,11 +4,12 @@ import pytest
 import torch
 from some_jobs import train_all
 
+from dropnet_core.data import Split
 from dropnet_core.masks import Mask
 from dropnet_core.networks import PlainNetwork, describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
-from dropnet_core.training import History, Outcome, evaluate, pixels, status, train
+from dropnet_core.training import History, Outcome, evaluate, large_batches, pixels, status, train, train_epoch
 
 
 def epochs_until_stop(losses, recipe):
@@ -73,6 +74,27 @@ PINNED: dict[str, list[float]] = {
     "train_loss": [1.0539113549229404, 0.9071411323067031, 0.7865039938598848],
     "mean_of_abs": [0.4221734126771922, 0.0, 0.4074436032086932],
 }  # fmt: skip
+
+
+def test_an_epoch_moves_the_statistics_of_a_batch_norm_and_an_evaluation_uses_them(tiny32):
+    network = describe("vgg19/32", tiny32.shape, tiny32.classes)
+    model = PlainNetwork(network, initial_weights(network, 0)).double()
+    before = model.trained()
+    train_epoch(model, tiny32, Recipe(precision="float64"), None)
+    after = model.trained()
+    assert not torch.equal(before["15.variance"], after["15.variance"])
+    whole = evaluate(model, tiny32.test, torch.float64)
+    halves = [Split(tiny32.test.images[k::2], tiny32.test.labels[k::2]) for k in (0, 1)]
+    assert whole[0] == pytest.approx(sum(evaluate(model, half, torch.float64)[0] for half in halves) / 2, abs=1e-12)
+    assert all(torch.equal(after[name], weight) for name, weight in model.trained().items())
+
+
+@pytest.mark.parametrize(("size", "largest"), [(8, 1000), (28, 1000), (32, 1000), (64, 250), (2000, 1)])
+def test_of_larger_images_fewer_are_evaluated_at_once(size, largest):
+    black, labels = torch.zeros(1, 1, 1, 1, dtype=torch.uint8), torch.zeros(1001, dtype=torch.int64)
+    split = Split(black.expand(1001, 1, size, size), labels)
+    images, labels = next(large_batches(split, torch.float32))
+    assert len(images) == len(labels) == largest
 
 
 @pytest.mark.parametrize(

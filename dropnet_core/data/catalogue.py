@@ -8,6 +8,7 @@ from dropnet_core.data.dataset import DataSet
 from dropnet_core.data.glyphs import glyphs
 from dropnet_core.data.imagefolder import imagefolder
 from dropnet_core.data.mnist import mnist, mnist5k
+from dropnet_core.data.tinyimagenet import tinyimagenet
 from dropnet_core.errors import InputError
 from dropnet_core.registry import Registry
 
@@ -24,22 +25,26 @@ def register(name: str, loader: Loader, *, replace: bool = False) -> None:
     if the name is taken, unless replace is True, or if it holds a colon.
     """
     if ":" in name:
-        raise InputError(f"a data set's name cannot hold ':' ('{name}'); what follows a colon is a path")
+        raise InputError(f"a data set's name cannot hold ':' ('{name}'); a path or a number of classes follows it")
     DATA_SETS.add(name, loader, replace=replace)
 
 
 def load(name: str, *, size: int | None = None, colour: bool | None = None) -> DataSet:
-    """The data set with this name: mnist5k, mnist, cifar10, glyphs, imagefolder:PATH, or one registered.
+    """The data set with this name: mnist5k, mnist, cifar10, tinyimagenet, glyphs, imagefolder:PATH, or one registered.
+
+    A number behind a name without a path, as in "tinyimagenet:20", keeps the first classes only: the same images in
+    the same splits and order, as far as they are of these classes.
 
     size    height and width of the images in pixels, where the data set leaves a choice
     colour  three channels (True) or one (False), where the data set leaves a choice
 
     Raises InputError for an unknown name, a path, size or colour that this data set does not take, a size
-    below 1, and whatever is wrong with the files.
+    below 1, less than two or more than all classes, and whatever is wrong with the files.
     """
     kind, _, path = name.partition(":")
     loader = DATA_SETS[kind]
     takes = inspect.signature(loader).parameters
+    classes, path = (path, "") if path.isdecimal() and "path" not in takes else ("", path)
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
         raise InputError(f"size must be a whole number of pixels, at least 1, not {size!r}")
     given = {"path": path or None, "size": size, "colour": colour}
@@ -48,11 +53,13 @@ def load(name: str, *, size: int | None = None, colour: bool | None = None) -> D
             raise InputError(f"the data set '{kind}' takes no {option} (got {value!r}); leave it out")
     if "path" in takes and not path:
         raise InputError(f"the data set '{kind}' needs a path: write {kind}:PATH")
-    return loader(**{option: value for option, value in given.items() if value is not None})
+    data = loader(**{option: value for option, value in given.items() if value is not None})
+    return data.first(int(classes)) if classes else data
 
 
 register("mnist5k", mnist5k)
 register("mnist", mnist)
 register("cifar10", cifar10)
+register("tinyimagenet", tinyimagenet)
 register("glyphs", glyphs)
 register("imagefolder", imagefolder)

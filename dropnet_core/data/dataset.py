@@ -99,6 +99,21 @@ class DataSet:
         counts = torch.bincount(self.test.labels, minlength=self.classes)
         return float(counts.max()) / len(self.test)
 
+    def first(self, classes: int) -> "DataSet":
+        """The images of the first classes only, each split in its order: a smaller task from the same files.
+
+        Raises InputError for less than two classes, or more than there are.
+        """
+        if not 2 <= classes <= self.classes:
+            raise InputError(f"'{self.name}:{classes}': the data set has {self.classes} classes; keep 2 to all of them")
+
+        def kept(split: Split) -> Split:
+            rows = split.labels < classes
+            return Split(split.images[rows], split.labels[rows])
+
+        name = f"{self.name}:{classes}"
+        return DataSet.of(name, kept(self.train), kept(self.validation), kept(self.test), classes)
+
     def to(self, device: torch.device | str) -> "DataSet":
         """The same data set with all tensors on this device."""
         moved = {part: split.to(device) for part, split in self.parts.items()}

@@ -6,15 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from dropnet_core.data.dataset import DataSet, Split
-from dropnet_core.data.images import Images, decode, open_images
+from dropnet_core.data.images import Images, Member, decode, open_images
 from dropnet_core.data.splits import split_of, stratified_rows
 from dropnet_core.errors import InputError
 from dropnet_core.streams import stream
 
 ROLES = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
 LAYOUT = "expected PATH/CLASS/image.png, or PATH/train/CLASS/image.png with val and test beside train"
-
-Member = tuple[str, ...]  # folders and file name of an image, below the given path
 
 
 def imagefolder(path: str, size: int = 32, colour: bool = True) -> DataSet:

@@ -3,7 +3,7 @@
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 
 from dropnet_core.errors import InputError
 
+Member = tuple[str, ...]  # folders and file name of a file, below the path that was opened
+
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
 
 
@@ -21,12 +23,12 @@ class Images:
     """The image files below a path.
 
     members  folders and file name of each, in alphabetical order; hidden files and folders are left out
-    read     the bytes of a member
+    read     the bytes of a member, or of any other file there; raises InputError if it is missing or damaged
     """
 
     path: Path
-    members: tuple[tuple[str, ...], ...]
-    read: Callable[[tuple[str, ...]], bytes]
+    members: tuple[Member, ...]
+    read: Callable[[Member], bytes]
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def open_images(path: Path) -> Iterator[Images]:
             # Members are read into memory and never extracted, so no name can lead out of a folder.
             files = (name for name in archive.namelist() if not name.endswith("/"))
             names = {tuple(filter(None, name.split("/"))): name for name in files}
-            yield Images(path, selected(names), lambda member: unzipped(archive, names[member], path))
+            yield Images(path, selected(names), lambda member: unzipped(archive, names, member, path))
     else:
         raise InputError(f"there is no folder or zip file {path}; check the path after 'imagefolder:'")
 
@@ -52,11 +54,16 @@ def open_images(path: Path) -> Iterator[Images]:
 def content_of(file: Path) -> bytes:
     try:
         return file.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {file}") from error
     except OSError as error:
-        raise InputError(f"the image {file} cannot be read ({error.strerror}); check its rights") from error
+        raise InputError(f"the file {file} cannot be read ({error.strerror}); check its rights") from error
 
 
-def unzipped(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+def unzipped(archive: zipfile.ZipFile, names: Mapping[Member, str], member: Member, path: Path) -> bytes:
+    if member not in names:
+        raise InputError(f"there is no file {'/'.join(member)} in {path}")
+    name = names[member]
     try:
         return archive.read(name)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
@@ -64,7 +71,7 @@ def unzipped(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
         raise InputError(f"{path} is damaged or locked at {name} ({error}); pack it again") from error
 
 
-def selected(members: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+def selected(members: Iterable[Member]) -> tuple[Member, ...]:
     """The image files among these, by suffix, sorted; without hidden ones and those of macOS archives."""
     return tuple(
         sorted(
@@ -76,7 +83,7 @@ def selected(members: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def decode(images: Images, member: tuple[str, ...], size: int, colour: bool) -> np.ndarray:
+def decode(images: Images, member: Member, size: int, colour: bool) -> np.ndarray:
     """One image as uint8 (3 or 1, size, size): upright, RGB or grey, resized without keeping its proportions.
 
     Raises InputError, naming the image, if it cannot be read or decoded, or has more than 8 bits a channel.

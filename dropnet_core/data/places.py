@@ -42,16 +42,27 @@ def locate(source: Source) -> Path:
 
     Raises InputError if DROPNET_DATA names no folder, or if the files are nowhere and cannot be downloaded.
     """
-    cache = cache_folder() / "data"
-    if named := os.environ.get(VARIABLE):
-        folder = Path(named).expanduser()
-        if not folder.is_dir():
-            raise InputError(f"{VARIABLE} is '{named}', which is no folder; correct it, or unset it to download")
+    folders = data_folders()
+    for folder in folders:
         if not source.missing(folder):
             return folder
-    if source.missing(cache):
-        download(source, cache)
-    return cache
+    download(source, folders[-1])
+    return folders[-1]
+
+
+def data_folders() -> list[Path]:
+    """Where to look for data files: the folder that DROPNET_DATA names, if it is set, and the cache, always last.
+
+    Raises InputError if DROPNET_DATA names no folder.
+    """
+    cache = cache_folder() / "data"
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return [cache]
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"{VARIABLE} is '{named}', which is no folder; correct or unset it")
+    return [folder, cache]
 
 
 def download(source: Source, folder: Path) -> None:

@@ -73,9 +73,12 @@ def with_official_test(
         classes=10,
     )
     if data.sha256 != known:
-        raise InputError(
-            f"the files of {name} are whole, but their split is not the paper's ({data.sha256[:12]}, not "
-            f"{known[:12]}): this scikit-learn splits differently; install the version that "
-            "constraints.txt names"
-        )
+        raise another_split(name, data.sha256, known)
     return data
+
+
+def another_split(name: str, found: str, known: str) -> InputError:
+    return InputError(
+        f"the files of {name} are whole, but their split is not the paper's ({found[:12]}, not {known[:12]}): this "
+        "scikit-learn splits differently; install the version that constraints.txt names"
+    )

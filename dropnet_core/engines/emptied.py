@@ -1,8 +1,11 @@
-"""Networks in which a layer is empty: trained once, answered from then on.
+"""Networks whose output is cut off from the images by emptied layers: trained once, answered from then on.
 
-Behind an empty layer every activation and every gradient is zero, so the output layer's bias is all that learns:
-the history of such a network depends on the data, their order and the recipe, not on mask or first weights. Rounding
-decides at which epoch it stops, so all of them share one training by the reference's arithmetic.
+Behind the cut every activation and every gradient is zero, since biases start at zero, so the output layer's bias is
+all that learns: the history of such a network depends on the data, their order and the recipe, not on mask or first
+weights. Rounding decides at which epoch it stops, so all of them share one training by the reference's arithmetic.
+
+A residual network that has only lost a branch is not cut off. A network with batch norm may be, and then too only that
+bias learns; but the moving statistics before the cut go on, and the scores there with them: it is trained itself.
 """
 
 from dataclasses import replace
@@ -10,7 +13,7 @@ from time import perf_counter
 
 import torch
 
-from dropnet_core.compaction import compact
+from dropnet_core.compaction import compact, cut_off
 from dropnet_core.data import DataSet
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.masks import Mask
@@ -20,7 +23,7 @@ from dropnet_core.training import Outcome, train
 
 
 class Emptied:
-    """Answers jobs whose mask empties a layer."""
+    """Answers jobs whose mask leaves no path from the images to the output, in networks without batch norm."""
 
     def __init__(self, data: DataSet) -> None:
         self.data = data
@@ -28,12 +31,12 @@ class Emptied:
 
     @staticmethod
     def applies(job: Job) -> bool:
-        return job.mask.has_empty_layer and not job.needs
+        return not job.needs and not job.network.has_norm and cut_off(job.network, job.mask)
 
     def outcome(self, job: Job) -> Outcome:
         """The shared training's history, with the statistics of this job's own units at their first weights."""
         started = perf_counter()
-        shared = (job.recipe, job.network, job.seed if job.recipe.shuffle else None)
+        shared = (job.recipe, job.network, job.seed if job.recipe.seeded else None)
         if shared not in self._known:
             nothing = Mask.full(job.network.widths)
             for layer, width in enumerate(job.network.widths):

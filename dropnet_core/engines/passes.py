@@ -11,7 +11,7 @@ from dropnet_core.metrics import Statistics, measure
 from dropnet_core.networks import Weights
 from dropnet_core.oracle import loss_without
 from dropnet_core.runs import Job
-from dropnet_core.training import EVALUATION_BATCH, batches
+from dropnet_core.training import large_batches
 
 
 def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
@@ -24,7 +24,7 @@ def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
     model = MaskedNetwork(network, small, Mask.full(network.widths)).to(device, dtype)
     if not network.all_dense:  # two thirds of the time on a CPU
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
-    narrow = measure(model, (images for images, _ in batches(data.train, EVALUATION_BATCH, dtype)))
+    narrow = measure(model, (images for images, _ in large_batches(data.train, dtype)))
     statistics: Statistics = {}
     for name, layers in narrow.items():
         silent = 1.0 if name.startswith("zero") else 0.0

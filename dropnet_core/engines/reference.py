@@ -11,7 +11,7 @@ from dropnet_core.layers import MaskedNetwork
 from dropnet_core.metrics import measure
 from dropnet_core.oracle import loss_without
 from dropnet_core.runs import Job
-from dropnet_core.training import EVALUATION_BATCH, Outcome, batches, train
+from dropnet_core.training import Outcome, large_batches, train
 
 
 def reference(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
@@ -21,7 +21,7 @@ def reference(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
         dtype, device = getattr(torch, job.recipe.precision), data.train.labels.device
         model = MaskedNetwork(job.network, job.first_weights(), job.mask).to(device, dtype)
         history, test, best_test_accuracy = train(model, data, job.recipe, job.seed)
-        statistics = measure(model, (images for images, _ in batches(data.train, EVALUATION_BATCH, dtype)))
+        statistics = measure(model, (images for images, _ in large_batches(data.train, dtype)))
         if "loss_without" in job.needs:
             statistics["loss_without"] = loss_without(job.network, model.trained(), job.mask, data.train, dtype)
         yield job, Outcome(history, *test, best_test_accuracy, statistics, perf_counter() - started)

@@ -250,8 +250,10 @@ class Stacked:
     prepared: dict[str, Prepared] = field(default_factory=dict)
 
     def add(self, job: Job) -> None:
-        if not job.network.all_dense or job.recipe.shuffle:
-            raise InputError("the engine 'stacked' trains dense networks without shuffling; choose 'compact'")
+        if not job.network.all_dense or job.recipe.seeded:
+            raise InputError(
+                "the engine 'stacked' trains dense networks without shuffling or augmentation; choose 'compact'"
+            )
         precision = job.recipe.precision
         if precision not in self.prepared:
             self.prepared[precision] = Prepared.of(self.data, getattr(torch, precision))
@@ -335,7 +337,7 @@ def through_relu(slope: Tensor, value: Tensor) -> Tensor:
 def stacked(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
     """Train as many jobs together as fit into a stack; a network that stops makes room for the next job.
 
-    Raises InputError for a network with convolutions or a recipe that shuffles.
+    Raises InputError for a network with convolutions or a recipe that shuffles or augments.
     """
     emptied, at_work = Emptied(data), Stacked(data)
     while True:

@@ -1,0 +1,119 @@
+"""Decoded images kept on disk: decoded once, from then on only mapped into memory."""
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dropnet_core.data.dataset import DataSet, Split
+from dropnet_core.errors import InputError
+
+ABOUT = "about.json"  # {"stamp": of the files that were decoded, "sha256": of the data set they gave}
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Undecoded:
+    """A split yet to be decoded: labels (n,) and, in the same order, images as uint8 arrays, made one by one."""
+
+    labels: np.ndarray
+    images: Iterable[np.ndarray]
+
+
+def decoded_once(
+    folder: Path,
+    stamp: str,
+    name: str,
+    shape: tuple[int, int, int],
+    classes: int,
+    splits: Iterable[tuple[str, Undecoded]],
+) -> DataSet:
+    """The data set that is kept in this folder; without one of this stamp there, it is decoded into it first.
+
+    stamp   tells the files apart that the images come from; another one replaces what is kept
+    shape   one image, (channels, height, width)
+    splits  train, validation and test by name; asked for only when there is something to decode
+
+    Pixels stay in their files: the system reads those that are used, and may drop them again when memory is short.
+    What is kept is checked by the data set's checksum; if it is damaged, a warning names it and it is decoded again.
+    A folder under its final name is whole, whatever interrupts the decoding and however many processes do it.
+
+    Raises InputError if the folder cannot be written.
+    """
+    if (kept := opened(folder, stamp, name, classes)) is not None:
+        return kept
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".decoding-", dir=folder.parent) as beside:
+            fresh = Path(beside, "fresh")
+            fresh.mkdir()
+            for part, split in splits:
+                np.save(fresh / f"{part}_labels.npy", split.labels.astype(np.int64))
+                write_images(fresh / f"{part}_images.npy", (len(split.labels), *shape), split.images)
+            data = mapped(fresh, name, classes)
+            (fresh / ABOUT).write_text(json.dumps({"stamp": stamp, "sha256": data.sha256}), "utf-8")
+            put_in_place(fresh, folder, Path(beside, "former"))
+            return data  # mapped from files, not from their names
+    except OSError as error:
+        raise InputError(
+            f"decoded images cannot be kept in {folder} ({error.strerror or error}); free some space, or name another "
+            "folder for caches by XDG_CACHE_HOME"
+        ) from error
+
+
+def opened(folder: Path, stamp: str, name: str, classes: int) -> DataSet | None:
+    """The kept data set, or None if there is none of this stamp, or only a damaged one, which a warning names."""
+    if not folder.exists():
+        return None
+    try:
+        about = json.loads((folder / ABOUT).read_text("utf-8"))
+        if about["stamp"] != stamp:
+            return None
+        data = mapped(folder, name, classes)
+        if data.sha256 == about["sha256"]:
+            return data
+        reason = "their checksum is not the known one"
+    except (OSError, ValueError, KeyError, TypeError, EOFError, InputError) as error:
+        reason = str(error)
+    warnings.warn(f"the decoded images in {folder} are damaged ({reason}) and are decoded again", stacklevel=4)
+    return None
+
+
+def mapped(folder: Path, name: str, classes: int) -> DataSet:
+    """The data set of a folder of arrays, its pixels mapped. Raises OSError, ValueError or InputError for bad ones."""
+
+    def split(part: str) -> Split:
+        # "c": torch wants arrays that could be written; a change would stay in memory.
+        images = np.load(folder / f"{part}_images.npy", mmap_mode="c", allow_pickle=False)
+        labels = np.load(folder / f"{part}_labels.npy", allow_pickle=False)
+        return Split(torch.from_numpy(images), torch.from_numpy(labels))
+
+    train, validation, test = map(split, PARTS)
+    return DataSet.of(name, train, validation, test, classes)
+
+
+def write_images(file: Path, shape: tuple[int, ...], images: Iterable[np.ndarray]) -> None:
+    """An .npy file of images (n, C, H, W), of which only one at a time is in memory."""
+    with file.open("wb") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for image in images:
+            stream.write(image.astype(np.uint8, copy=False).tobytes())
+
+
+def put_in_place(fresh: Path, folder: Path, former: Path) -> None:
+    """Give a finished folder its final name; one that has it already goes to `former`."""
+    with suppress(FileNotFoundError):
+        os.replace(folder, former)
+    try:
+        os.replace(fresh, folder)
+    except OSError:
+        if not folder.exists():
+            raise  # otherwise another process was faster, and what it put there is as good

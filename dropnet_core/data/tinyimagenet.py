@@ -1,0 +1,149 @@
+"""Tiny ImageNet from its original folder or zip, decoded once.
+
+Y. Le, X. Yang: Tiny ImageNet visual recognition challenge, Stanford CS231n, 2015. The images are ImageNet's
+(O. Russakovsky et al.: ImageNet large scale visual recognition challenge, IJCV 115, 2015).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dropnet_core.data.dataset import DataSet
+from dropnet_core.data.decoded import Undecoded, decoded_once
+from dropnet_core.data.images import Images, Member, decode, open_images
+from dropnet_core.data.places import VARIABLE, cache_folder, data_folders
+from dropnet_core.data.splits import another_split, rows_digest, stratified_rows
+from dropnet_core.errors import InputError
+
+FOLDER = "tiny-imagenet-200"
+SIZE = 64  # pixels, height and width
+ANNOTATIONS = "val_annotations.txt"
+LAYOUT = (
+    f"expected train/WNID/images/*.JPEG, val/images/*.JPEG and val/{ANNOTATIONS}, as in the original {FOLDER}.zip; "
+    "fetch or unpack it again"
+)
+READING = 1  # raised when the same files are read in another way, so that arrays decoded before are not used
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much there must be: classes, and labelled images of each.
+
+    split  fingerprints of the row numbers that stay in training and that are held out, where they are known
+    """
+
+    classes: int
+    train: int
+    test: int
+    split: tuple[str, str] | None = None
+
+
+PUBLISHED = Extent(200, 500, 50, ("30c3083c34056444", "37eec85f462a4c19"))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images of one original split, in alphabetical order, and their classes (n,), numbered by sorted WNID."""
+
+    members: list[Member]
+    labels: np.ndarray
+
+
+def tinyimagenet() -> DataSet:
+    """Tiny ImageNet: 90,000 / 10,000 / 10,000 colour images of 64x64 in 200 classes, split as in the paper.
+
+    The labelled validation images are the test set, because the labels of the real one were never published; a tenth
+    of the training images is held out for validation by the split of the authors' code. Grey images become RGB.
+
+    The first call decodes all images, which takes a minute or two, and keeps the arrays in the user's cache folder
+    (1.35 GB). Later calls map them from there: they need no more memory than the system has to spare, and 1.35 GB to
+    hold every pixel. On a GPU, `DataSet.to` copies 1.35 GB.
+
+    Raises InputError if there is neither folder nor zip, for a damaged zip, another layout or number of classes or
+    images, and an image that cannot be decoded.
+    """
+    return from_files(found(), cache_folder() / "data" / f"{FOLDER}.decoded", PUBLISHED)
+
+
+def found() -> Path:
+    """The folder or zip, from DROPNET_DATA or else the cache. Raises InputError if it is in neither."""
+    folders = data_folders()
+    for folder in folders:
+        for place in (folder / FOLDER, folder / f"{FOLDER}.zip"):
+            if place.exists():
+                return place
+    raise InputError(
+        f"Tiny ImageNet is not in {' or '.join(map(str, folders))}, and it cannot be downloaded from here; get "
+        f"{FOLDER}.zip (248 MB) from the site of the Stanford course CS231n, and set {VARIABLE} to the folder it is in"
+    )
+
+
+def from_files(path: Path, cache: Path, extent: Extent) -> DataSet:
+    """The data set of a folder or zip, from the decoded images in `cache` if they were made from it."""
+    splits = undecoded(path, extent)  # a generator: nothing is read unless needed
+    return decoded_once(cache, stamp(path), "tinyimagenet", (3, SIZE, SIZE), extent.classes, splits)
+
+
+def stamp(path: Path) -> str:
+    """How a folder or zip looks from outside, its times and sizes: found in no time, and other after any change."""
+    places = [path] if path.is_file() else [*sorted(path.glob("train/*/images")), *sorted(path.glob("val/*"))]
+    looks = [(place.parts[-3:], place.stat().st_mtime_ns, place.stat().st_size) for place in places]
+    return hashlib.sha256(repr((READING, looks)).encode()).hexdigest()
+
+
+def undecoded(path: Path, extent: Extent) -> Iterator[tuple[str, Undecoded]]:
+    """The three splits; their images are read and decoded one by one, as they are asked for."""
+    with open_images(path) as images:
+        train, test = labelled(images, extent)
+        kept, held_out = stratified_rows(train.labels)
+        fingerprints = (rows_digest(kept), rows_digest(held_out))
+        if extent.split is not None and fingerprints != extent.split:
+            raise another_split("tinyimagenet", fingerprints[0], extent.split[0])
+        everything = np.arange(len(test.labels))
+        for part, source, rows in (("train", train, kept), ("validation", train, held_out), ("test", test, everything)):
+            pixels = (decode(images, source.members[row], SIZE, colour=True) for row in rows)
+            yield part, Undecoded(source.labels[rows], pixels)
+
+
+def labelled(images: Images, extent: Extent) -> tuple[Labelled, Labelled]:
+    """The images under train and those under val, with their classes.
+
+    Raises InputError if there are others than there should be, or some of val have no class.
+    """
+    outer = () if any(member[0] == "train" for member in images.members) else (FOLDER,)
+    inside = [(member[len(outer) :], member) for member in images.members if member[: len(outer)] == outer]
+    train = [(below[1], member) for below, member in inside if below[0] == "train" and len(below) == 4]
+    test = [member for below, member in inside if below[:2] == ("val", "images") and len(below) == 3]
+    if not train or not test:
+        raise InputError(f"{images.path} has no images of the {'val' if train else 'train'} split; {LAYOUT}")
+    wnids = sorted({wnid for wnid, _ in train})
+    if len(wnids) != extent.classes:
+        raise InputError(f"{images.path} has {len(wnids)} classes, not {extent.classes}; {LAYOUT}")
+    for wnid, count in Counter(wnid for wnid, _ in train).items():
+        if count != extent.train:
+            raise InputError(f"{images.path} has {count} training images of {wnid}, not {extent.train}; {LAYOUT}")
+    if len(test) != extent.test * extent.classes:
+        raise InputError(f"{images.path} has {len(test)} images in val, not {extent.test * extent.classes}; {LAYOUT}")
+    number = {wnid: i for i, wnid in enumerate(wnids)}
+    classes = annotated(images, (*outer, "val", ANNOTATIONS))
+    for member in test:
+        if classes.get(member[-1]) not in number:
+            raise InputError(f"{ANNOTATIONS} in {images.path} gives no class of train for {member[-1]}; {LAYOUT}")
+    return (
+        Labelled([member for _, member in train], np.array([number[wnid] for wnid, _ in train])),
+        Labelled(test, np.array([number[classes[member[-1]]] for member in test])),
+    )
+
+
+def annotated(images: Images, file: Member) -> dict[str, str]:
+    """File name -> WNID of the images of val, from lines of a name, a WNID and a box, separated by tabs."""
+    try:
+        text = images.read(file).decode("utf-8", errors="replace")
+    except InputError as error:
+        raise InputError(f"{error}; {LAYOUT}") from error
+    rows = (line.split("\t") for line in text.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) > 1}
