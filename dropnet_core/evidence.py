@@ -182,17 +182,14 @@ def whole_to(name: str, curve: str) -> float:
     A layer-wise metric takes at least one unit of every layer in each cycle, so thin layers run empty by
     counting alone, whatever the metric says; below, its accuracy says nothing about it. A global metric that
     empties a layer did so by its own choice, and that counts. It follows from the experiment's table entry, so
-    it is known for the paper's curves too. Networks that this version cannot build have no such end.
+    it is known for the paper's curves too.
     """
     entry = planned(name)
     metric, _, setting = curve.partition("@")[0].partition("/p=")
     metric = next((known for known in sorted(metrics, key=len, reverse=True) if metric.startswith(known)), metric)
     if metric not in metrics or metrics[metric].scope != "layer":
         return 0.0
-    try:
-        widths = describe(entry.network, (3, 64, 64), 10).widths  # the images do not matter for the widths
-    except InputError:
-        return 0.0
+    widths = describe(entry.network, (3, 64, 64), 10).widths  # the images do not matter for the widths
     drop = schedule(entry.schedule, float(setting) if setting else entry.p[0])
     left, last = list(widths), 1.0
     while all(left):

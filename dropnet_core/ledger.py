@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,8 +11,8 @@ from dropnet_core.places import results_folder
 from dropnet_core.records import read, trainings
 from dropnet_core.results import summary
 
-COMPLETE, IN_PART, NOT_RUN, LACKING = "complete", "in part", "not yet run", "not in this version"
-STATES = (COMPLETE, IN_PART, NOT_RUN, LACKING)
+COMPLETE, IN_PART, NOT_RUN = "complete", "in part", "not yet run"
+STATES = (COMPLETE, IN_PART, NOT_RUN)
 COMMAND = "python -m dropnet_core run"
 
 
@@ -21,7 +20,7 @@ def ledger(folder: Path | None = None) -> pd.DataFrame:
     """One row for each experiment of the table, then for any other one with records in the folder.
 
     Columns: experiment, figures (of the paper; "" without one), state (a name in `STATES`), planned (runs by the
-    table; 0 for others), ahead (what a full run takes, or lacks here), and those of `results.summary`, which are
+    table; 0 for others), ahead (what a full run takes), and those of `results.summary`, which are
     empty where there are no records. `folder` is the project's results by default.
 
     Raises InputError for a damaged file of records.
@@ -31,7 +30,7 @@ def ledger(folder: Path | None = None) -> pd.DataFrame:
     for row in rows():
         planned = experiment(row["name"])
         ahead, count = ahead_in_words(planned), len(planned.runs())
-        state = LACKING if ahead.startswith("needs") else NOT_RUN
+        state = NOT_RUN
         if row["name"] in done.index:
             state = COMPLETE if done.loc[row["name"], "complete"] == count else IN_PART
         figures = row["figures"].replace("Supplement", "Supp")
@@ -72,28 +71,18 @@ def headline(table: pd.DataFrame) -> str:
     counts = [int((planned["state"] == state).sum()) for state in STATES]
     return (
         f"Of the {len(planned)} experiments in the table, {counts[0]} have been run in full and {counts[1]} in part; "
-        f"{counts[2]} wait to be run, and {counts[3]} need a network or a data set that this version lacks."
+        f"{counts[2]} wait to be run."
     )
 
 
 def in_words(table: pd.DataFrame, states: Sequence[str]) -> str:
-    """The experiments of a ledger that are in these states, as a list in Markdown, or the words that there is none.
-
-    Those that this version cannot run share an entry for each thing that they lack.
-    """
+    """The experiments of a ledger that are in these states, as a list in Markdown, or the words that there is none."""
     chosen = table[table["state"].isin(list(states))]
-    lacking = chosen[chosen["state"] == LACKING].groupby("ahead", sort=False)
-    entries = [_entry(row) for _, row in chosen[chosen["state"] != LACKING].iterrows()]
-    entries += [f"{str(what).capitalize()}: {', '.join(map(_name, rows.itertuples()))}" for what, rows in lacking]
-    return "\n".join(f"- {entry}" for entry in entries) or "None."
-
-
-def _name(row: Any) -> str:
-    return f"**{row.experiment}**" + (f" ({row.figures})" if row.figures else "")
+    return "\n".join(f"- {_entry(row)}" for _, row in chosen.iterrows()) or "None."
 
 
 def _entry(row: pd.Series) -> str:
-    name = _name(row)
+    name = f"**{row['experiment']}**" + (f" ({row['figures']})" if row["figures"] else "")
     command = f"`{COMMAND} {row['experiment']}`"
     if row["state"] == NOT_RUN:
         return f"{name}: {row['ahead']}. {command}"

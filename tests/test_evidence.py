@@ -98,7 +98,7 @@ def test_a_network_without_any_unit_has_no_place_on_the_axis(records: pd.DataFra
         ("mnist-fc40-fc40", "min_layer@exact", 2 / 80),
         ("probe-one-unit-fc20-fc20", "min_layer", 2 / 40),
         ("psweep-fc20-fc20", "min/p=0.9", 0.0),
-        ("cifar10-resnet18", "min_layer", 0.0),
+        ("cifar10-resnet18", "min_layer", 115 / 4800),
     ],
 )
 def test_where_a_layer_runs_empty_by_counting(experiment: str, curve: str, end: float) -> None:

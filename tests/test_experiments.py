@@ -31,7 +31,9 @@ def test_every_experiment_of_the_table_can_be_made():
     paper = [experiment(row["name"]) for row in rows() if row["source"] == "paper"]
     assert paper and all(e.recipe == Recipe() and e.selection == ("authors",) for e in paper)
     tiny_imagenet = experiment("tinyimagenet-vgg19")
-    assert tiny_imagenet.recipe == Recipe(patience=10, shuffle=True) and tiny_imagenet.score == ("abs_of_mean",)
+    assert tiny_imagenet.recipe == Recipe(patience=10, shuffle=True, augment="affine") and tiny_imagenet.score == (
+        "abs_of_mean",
+    )
     assert experiment("oracle-fc20-fc20").p == (None,)
     assert experiment("kappa-fc40-fc40").stops[1] == Stop("kappa", 0.9, "already_trained")
 

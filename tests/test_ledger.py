@@ -10,7 +10,7 @@ from tiny_runs import NETWORK, made_up_cycles, small
 from dropnet_core import ledger as ledgers
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import experiment, names
-from dropnet_core.ledger import COMPLETE, IN_PART, LACKING, NOT_RUN, STATES, cost, headline, in_words, ledger
+from dropnet_core.ledger import COMPLETE, IN_PART, NOT_RUN, STATES, cost, headline, in_words, ledger
 from dropnet_core.records import records
 from dropnet_core.results import add
 from dropnet_core.store import Store
@@ -46,7 +46,7 @@ def test_every_experiment_has_its_row(found: pd.DataFrame) -> None:
     assert found["experiment"].tolist() == [*names(), "own"]
     assert set(found["state"]) <= set(STATES)
     assert state(found, "mnist-fc40-fc40") == IN_PART and state(found, "own") == COMPLETE
-    assert state(found, "mnist-fc20-fc40") == NOT_RUN and state(found, "tinyimagenet-vgg19") == LACKING
+    assert state(found, "mnist-fc20-fc40") == NOT_RUN and state(found, "tinyimagenet-vgg19") == NOT_RUN
 
 
 def test_an_experiment_of_the_table_is_complete_with_all_its_runs(
@@ -67,12 +67,6 @@ def test_each_state_is_told_in_its_own_way(found: pd.DataFrame) -> None:
     assert "The rest" not in in_words(found, [COMPLETE])
     waiting = in_words(found, [NOT_RUN]).splitlines()
     assert "- **mnist-fc20-fc40** (Fig 4): 1,275 trainings. `python -m dropnet_core run mnist-fc20-fc40`" in waiting
-    lacking = in_words(found, [LACKING])
-    assert (
-        "- Needs the data set tinyimagenet, which this version lacks: **tinyimagenet-resnet18** (Supp Fig 16; Supp Fig "
-        "17), **tinyimagenet-vgg19** (Supp Fig 18; Supp Fig 19)"
-    ) in lacking.splitlines()
-    assert "`" not in lacking  # no command that would end in an error
     assert in_words(found[:0], STATES) == "None."
 
 
@@ -99,7 +93,7 @@ def test_shared_trainings_are_paid_once(table: pd.DataFrame, folder: Path, tmp_p
 
 def test_nothing_run_is_said_and_damage_refused(tmp_path: Path) -> None:
     assert cost(tmp_path) == "Nothing has been run at the paper's scale yet."
-    assert set(ledger(tmp_path)["state"]) <= {NOT_RUN, LACKING}
+    assert set(ledger(tmp_path)["state"]) == {NOT_RUN}
     (tmp_path / "own.csv").write_text("damaged")
     for call in (cost, ledger):
         with pytest.raises(InputError, match=r"own\.csv, line 1"):

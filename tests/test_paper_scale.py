@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from dropnet_core import published
+from dropnet_core.discrepancies import agreements, comparisons
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import read
-from dropnet_core.stats import summarise
+from dropnet_core.records import read, returned
+from dropnet_core.stats import paired, paired_differences, summarise
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -77,15 +78,39 @@ def test_worded_and_coded_selection_part_for_max_and_for_nothing_else() -> None:
         assert mean_at(summary, "min@exact", units) == pytest.approx(mean_at(summary, "min@authors", units), abs=0.02)
 
 
-def test_the_readme_says_how_far_the_variant_lies_from_the_paper() -> None:
-    readme = " ".join((RESULTS.parent / "README.md").read_text(encoding="utf-8").split())
-    table = published.agreement(published.compare(read(RESULTS / "mnist-fc20-fc40.csv"), "mnist-fc20-fc40"))
-    difference = table.set_index("curve")["mean_absolute_difference"]
-    said = re.search(r"Mean absolute difference from the paper over all points: (.*?), whose curves", readme)
-    assert said
-    pairs = re.findall(r"`(\w+)` (0\.\d{3})", said[1]) + [
-        ("random", re.findall(r"(0\.\d{3}) for `random`", said[1])[0])
-    ]
-    assert len(pairs) == 6
-    for curve, number in pairs:
-        assert float(number) == pytest.approx(difference[curve], abs=0.00051)
+def readme() -> str:
+    return (RESULTS.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_says_how_far_each_experiment_lies_from_the_paper() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+) \| (\S+) \| (\S+) \| (\S+) \|$", readme(), re.MULTILINE)
+    table = agreements(comparisons(RESULTS)).set_index(["experiment", "curve"]).xs("all", level="curve")
+    assert {name for name, *_ in rows} == set(table.index)
+    for name, figure, *numbers in rows:
+        assert set(published.curves(name)["figure"]) == {f"Fig {figure}"}
+        ours = table.loc[name, ["mean_absolute_difference", "largest_difference", "seed_noise"]]
+        assert [float(number) for number in numbers] == pytest.approx(list(ours), abs=0.00051)
+
+
+def test_on_model_1_the_allocation_counts_and_not_the_score() -> None:
+    control = read(RESULTS / "control-fc40-fc40.csv")
+    text = " ".join(readme().split())
+    for fraction, words in ((0.5, "With half of the nodes left `min` is ahead by"), (0.3, "with three tenths by")):
+        found = paired_differences(control, "min", "min_redraw", fraction)
+        said = re.search(words + r" (\S+) \((\S+) to (\S+)\)", text)
+        assert said
+        assert [float(number) for number in said.groups()] == pytest.approx(
+            [found.mean, found.lower, found.upper], abs=0.00051
+        )
+        assert found.lower < 0 < found.upper
+
+
+def test_stopped_by_the_accuracy_random_returns_no_larger_a_network() -> None:
+    last = returned(read(RESULTS / "kappa-fc40-fc40.csv"))
+    kept = last[last["curve"].str.endswith("kappa 0.95 last_good")].pivot(
+        index="seed", columns="metric", values="units_remaining"
+    )
+    for metric in ("min", "min_layer"):
+        found = paired(kept["random"], kept[metric])
+        assert found.n == 15
+        assert found.lower < 0 < found.upper
