@@ -12,12 +12,15 @@ from dropnet_core.training import pixels
 WIDTH, TITLES = 6.4, 0.35  # inches
 
 
-def augmented_samples(data: DataSet, samples: int = 4, epochs: int = 5, seed: int = 0) -> Chart:
+def augmented_samples(data: DataSet, samples: int | None = None, epochs: int = 5, seed: int = 0) -> Chart:
     """A row for the first training image of each of the first classes: as it is, then in the first epochs of a seed.
+
+    By default there are four rows, or as many as classes.
 
     The images are those that training by a recipe with augment="affine" sees. Raises InputError for no epoch, or for
     less than one class or more than there are.
     """
+    samples = min(4, data.classes) if samples is None else samples
     if not 1 <= samples <= data.classes or epochs < 1:
         raise InputError(f"show 1 to {data.classes} samples in at least 1 epoch, not {samples} in {epochs}")
     labels = data.train.labels.cpu()

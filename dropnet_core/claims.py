@@ -150,7 +150,8 @@ def _read(text: str, kind: str, inside: list[str]) -> Call:
     window = _window(where, at_one_point=kind in ("DROP", "SHARE"))
     alone = kind in ("DROP", "CLIFF", "SHARE")
     fits = len(groups) == 1 if alone else len(groups) == 2 if kind in ("PAIR", "EQ") else len(groups) >= 2
-    if not fits or not experiment or any(not curve for group in groups for curve in group):
+    flat = [curve for group in groups for curve in group]
+    if not fits or not experiment or len(set(flat)) < len(flat) or not all(flat):
         raise ValueError
     if (kind == "ORDER") != isinstance(window, tuple) and kind in ("ORDER", "CLIFF"):
         raise ValueError
@@ -159,6 +160,8 @@ def _read(text: str, kind: str, inside: list[str]) -> Call:
 
 def _group(text: str) -> tuple[str, ...]:
     text = text.strip()
+    if text.startswith("{") != text.endswith("}"):
+        raise ValueError
     inside = text.removeprefix("{").removesuffix("}")
     return tuple(curve.strip() for curve in inside.split(","))
 

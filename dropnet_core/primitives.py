@@ -220,25 +220,31 @@ def cliff(call: Call, evidence: Evidence, least: float) -> Measured:
     alive = LARGEST_CLASS[data] + CLIFF_GAP
     cycles = [float(x) for x in evidence.fractions(curve) if x <= call.window * (1 + 1e-6)]
     others = [name for name in evidence.curves() if name != curve and not name.startswith("max")]
-    firsts, smallest = [], np.inf
+    firsts: list[Estimate] = []
+    gaps: list[Estimate] = []
     for other in others:
-        gaps = [difference(evidence, [other], [curve], x) for x in cycles if _height(evidence, other, x) > alive]
-        smallest = min([smallest, *(gap.mean for gap in gaps)])
-        firsts += gaps[:1]
+        found = [difference(evidence, [other], [curve], x) for x in cycles if _height(evidence, other, x) > alive]
+        firsts, gaps = firsts + found[:1], gaps + found
     if not firsts:
         raise Missing(f"no cycle at or below {call.window:g} to compare at")
-    least_first = min(firsts, key=lambda gap: gap.mean)
+    least_first, smallest = min(firsts, key=lambda gap: gap.mean), min(gaps, key=lambda gap: gap.mean)
 
     def decide(corrected: Sequence[float]) -> Decision:
         excluded = [gap for gap in firsts if gap.interval()[1] < least]
         sure = all(significance(gap, p) > 0 for gap, p in zip(firsts, corrected, strict=True))
         if excluded:
             outcome, reason = FAILS, f"a gap of {least:g} is excluded at the first cycle"
-        elif sure and smallest >= least:
+        elif sure and smallest.mean >= least:
             outcome, reason = HOLDS, f"at least {least:g} below all others at every cycle"
         else:
-            outcome, reason = OPEN, f"the smallest gap is {smallest:.3f}" + ("" if sure else ", the first not sure")
-        seeds = max(seeds_to_decide(gap, least) for gap in firsts) if outcome == OPEN else np.nan
+            outcome, reason = (
+                OPEN,
+                f"the smallest gap is {smallest.mean:.3f}" + ("" if sure else ", the first not sure"),
+            )
+        seeds = np.nan
+        if outcome == OPEN:  # either a first gap is not significant, or one further down is too small
+            short_of = smallest.seeds_for(abs(least - smallest.mean))
+            seeds = short_of if sure else max(seeds_to_decide(gap, least) for gap in firsts)
         n, p = min(gap.n for gap in firsts), max(gap.p_value for gap in firsts)
         interval = least_first.interval()
         return Decision(

@@ -10,7 +10,7 @@ from dropnet_core import plots, published, stats
 from dropnet_core.notebook import PAGE_WIDTH, earlier_records, provenance
 from dropnet_core.records import same_making
 
-FRACTIONS = (0.5, 0.3, 0.2, 0.15, 0.1)
+FRACTIONS = (0.5, 0.3, 0.2, 0.15, 0.1, 0.075, 0.05)
 AGREEMENT = {  # what the page calls a column of `published.agreement`
     "mean": "mean_difference",
     "absolute": "mean_absolute_difference",

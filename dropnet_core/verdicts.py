@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dropnet_core.claims import Call, Claim
-from dropnet_core.errors import InputError
+from dropnet_core.claims import Call, Claim, Window
+from dropnet_core.errors import InputError, unknown
 from dropnet_core.estimates import FEW
 from dropnet_core.evidence import Evidence, Missing
 from dropnet_core.primitives import FAILS, HOLDS, OPEN, Decision, Measured, measure
@@ -115,12 +115,23 @@ def _measured(call: Call, claim: Claim, source: Source) -> Measured | str:
 
 def _collapsed(call: Call, source: Source) -> dict[str, float]:
     evidence = source(call.experiment)
-    shares = {curve: evidence.collapsed(curve, call.window) for curve in call.flat}
+    shares = {curve: evidence.collapsed(curve, _place(call, evidence, curve)) for curve in call.flat}
     return {curve: share for curve, share in shares.items() if not np.isnan(share)}
 
 
+def _place(call: Call, evidence: Evidence, curve: str) -> Window:
+    """Where a test looks at a curve; CLIFF looks at all of it from its fraction down."""
+    if call.kind != "CLIFF" or not isinstance(call.window, float):
+        return call.window
+    end = float(evidence.fractions(curve).min())
+    return (end, call.window) if end < call.window else call.window
+
+
 def judge_all(claims: Sequence[Claim], source: Source) -> dict[str, Judged]:
-    """All claims by id, in their order. A SUMMARY follows from the verdicts of the claims it names."""
+    """All claims by id, in their order. A SUMMARY follows from the verdicts of the claims it names.
+
+    Raises InputError if one of these is not there or sums up others itself.
+    """
     judged = {claim.id: judge(claim, source) for claim in claims if claim.kind != "SUMMARY"}
     return {claim.id: judged.get(claim.id) or _summary(claim, judged) for claim in claims}
 
@@ -135,6 +146,9 @@ def _summary(claim: Claim, judged: Mapping[str, Judged]) -> Judged:
         NOT_RUN: [NOT_RUN],
         NOT_TESTED: [OPEN],
     }
+    for name in names:
+        if name not in judged:
+            raise unknown("claim with tests of its own", name, judged)
     found = {name: judged[name].verdict for name in names}
     outcomes = [outcome for said in found.values() for outcome in as_outcomes[said]]
     return Judged(claim, verdict(outcomes), reason="; ".join(f"{name} {said}" for name, said in found.items()))

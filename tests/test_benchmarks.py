@@ -9,7 +9,9 @@ from benchmarks import rows, speed, ways
 from benchmarks.__main__ import PARTS, main
 from benchmarks.agreement import compared, jobs
 from benchmarks.costs import Cost, along, schedule
+from benchmarks.memory import peak_so_far
 from benchmarks.models import MODELS, digits
+from benchmarks.processes import Crew
 from benchmarks.profile import watched
 from benchmarks.rows import Row
 from dropnet_core.errors import InputError
@@ -151,3 +153,13 @@ def test_a_watched_function_adds_up_its_time_and_hands_on_what_it_does():
     assert spent["training"] > 0
     with pytest.raises(ZeroDivisionError):
         watched(lambda: 1 / 0, spent, "training")()
+
+
+def test_a_process_counts_its_own_memory_alone() -> None:
+    """getrusage would say at least what this process, which starts the other, holds."""
+    held = np.ones(40_000_000)  # 320 MB
+    crew = Crew(1)
+    (small,) = crew.do(peak_so_far)
+    crew.close()
+    assert held.nbytes / 1e6 < peak_so_far()
+    assert small < peak_so_far() - 150

@@ -177,6 +177,13 @@ def test_cliff_that_ends_is_open() -> None:
     assert found.outcome == OPEN and "smallest gap is -0.0" in found.reason
 
 
+def test_a_sure_but_shallow_cliff_says_how_many_seeds_would_tell_its_depth() -> None:
+    records = made_up({"min": 0.9, "max": falling(0.9, 0.852, 0.5)}, spread=0.005)
+    found = decided(CLIFF, records)
+    assert found.outcome == OPEN and found.corrected < 0.05 and found.reason.startswith("the smallest gap is 0.048")
+    assert found.seeds > found.n
+
+
 def test_cliff_looks_away_where_the_other_curve_is_dead_too() -> None:
     records = made_up({"min": falling(0.9, 0.12, 0.15), "max": falling(0.9, 0.12, 0.5)})
     assert decided(CLIFF, records).outcome == HOLDS

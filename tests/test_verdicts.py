@@ -121,6 +121,8 @@ def test_the_share_of_collapsed_trainings_stands_beside_a_test() -> None:
     records = made_up({"min": 0.9, "max": falling(0.9, 0.1, 0.5)}, spread=0.001)
     (test,) = judge(claim("PAIR(mnist-fc40-fc40; min, max; x=0.1)"), source(records)).tests
     assert test.collapsed_text == "min 0 %, max 100 %"
+    (cliff,) = judge(claim("CLIFF(mnist-fc40-fc40; max; 0.6)"), source(records)).tests
+    assert cliff.collapsed_text == "max 92 %"  # 12 of the 13 cycles from 0.525 down, not the nearest one alone
 
 
 def test_later_is_not_tested_and_says_why() -> None:
@@ -144,5 +146,8 @@ def test_a_summary_follows_from_the_claims_it_names() -> None:
     assert summed("A1 A2").verdict == PARTLY and summed("A1 A2").reason == "A1 confirmed; A2 not confirmed"
     assert summed("A5").verdict == PARTLY and summed("A1 A3").verdict == NOT_RUN
     assert summed("A1 A4").verdict == INCONCLUSIVE  # one part was never tested
+    for unknown in ("Z9", "S1"):
+        with pytest.raises(InputError, match="unknown claim with tests of its own"):
+            summed(unknown)
     with pytest.raises(InputError, match="sums up others"):
         judge(claim("SUMMARY(A1)"), source())

@@ -89,7 +89,10 @@ def from_files(path: Path, cache: Path, extent: Extent) -> DataSet:
 
 
 def stamp(path: Path) -> str:
-    """How a folder or zip looks from outside, its times and sizes: found in no time, and other after any change."""
+    """How a folder or zip looks from outside, its times and sizes: found in no time.
+
+    It differs once a file has come or gone; one overwritten in place in a folder it cannot see. Then delete the cache.
+    """
     places = [path] if path.is_file() else [*sorted(path.glob("train/*/images")), *sorted(path.glob("val/*"))]
     looks = [(place.parts[-3:], place.stat().st_mtime_ns, place.stat().st_size) for place in places]
     return hashlib.sha256(repr((READING, looks)).encode()).hexdigest()
