@@ -9,6 +9,8 @@ one: each notebook gets a store of its own that is thrown away.
 """
 
 import argparse
+import base64
+import io
 import os
 import shutil
 import subprocess
@@ -21,6 +23,7 @@ from tempfile import TemporaryDirectory
 
 import nbformat
 from check_pages import missing_in_book
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 # what pages are made of, and what they may include or offer as a download
@@ -100,7 +103,22 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             del cell.metadata["tags"]
         if cell.cell_type == "code":
             cell.outputs = joined(cell.outputs)
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = smaller(output.data["image/png"])
     return notebook
+
+
+def smaller(picture: str) -> str:
+    """A PNG in base64 with a palette of 256 colours, if that is smaller: git keeps the pictures of every refresh."""
+    found, stream = Image.open(io.BytesIO(base64.b64decode(picture))), io.BytesIO()
+    if found.mode == "P":
+        return picture
+    on_white = Image.new("RGBA", found.size, "white")
+    on_white.alpha_composite(found.convert("RGBA"))
+    palette = on_white.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    palette.save(stream, "png", optimize=True)
+    return min(picture, base64.b64encode(stream.getvalue()).decode(), key=len)
 
 
 def joined(outputs: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:

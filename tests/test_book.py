@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import io
 from pathlib import Path
 
 import build_book
 import nbformat
+import numpy as np
 import pytest
 import yaml
 from check_pages import missing_in_book, remote_in_css, remote_in_html, wordless_in_html
@@ -13,6 +15,7 @@ from figure_alternatives import descriptions
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from offline_math import mathjax_files
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -169,6 +172,18 @@ def test_printed_text_is_stored_in_one_piece():
     picture = new_output("display_data", data={"text/plain": "d"})
     pieces = [out, new_output("stream", name="stdout", text="b"), error, picture, new_output("stream", text="e")]
     assert [o.get("text") for o in build_book.joined(pieces)] == ["ab", "c", None, "e"]
+
+
+def test_a_stored_picture_is_smaller_and_looks_the_same() -> None:
+    picture = Image.radial_gradient("L").convert("RGB")  # 256 greys: a palette holds them all
+    stream = io.BytesIO()
+    picture.save(stream, "png")
+    stored = base64.b64encode(stream.getvalue()).decode()
+    found = Image.open(io.BytesIO(base64.b64decode(build_book.smaller(stored))))
+    assert found.mode == "P" and found.size == picture.size
+    assert np.abs(np.asarray(found.convert("RGB"), int) - np.asarray(picture, int)).max() <= 4
+    assert len(build_book.smaller(stored)) < len(stored)
+    assert build_book.smaller(build_book.smaller(stored)) == build_book.smaller(stored)
 
 
 def test_a_picture_without_words_is_found():
