@@ -1,6 +1,6 @@
 """The map of layers and cycles: where a metric prunes a network of many layers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -58,6 +58,20 @@ def layer_shares(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
         table = rows.drop(columns="curve").set_index("cycle").sort_index()
         found[str(curve)] = table / table.iloc[0]
     return found
+
+
+def group_shares(records: pd.DataFrame, groups: Mapping[str, Sequence[int]]) -> pd.DataFrame:
+    """The share of the units left in groups of layers: a row a (metric, cycle), a column a group and "others".
+
+    groups  for each group's name its layers, counted from 1; layers in none of them are the others
+
+    Raises InputError as `layer_map` does.
+    """
+    counts = layer_counts(records).rename(columns={"curve": "metric"}).set_index(["metric", "cycle"])
+    group_of = {layer: name for name, layers in groups.items() for layer in layers}
+    units = counts.T.groupby(lambda layer: group_of.get(layer, "others")).sum().T
+    first = units.groupby(level="metric").transform("first")
+    return (units / first)[[*groups, *({"others"} & set(units))]]
 
 
 def _cells(axes: Axes, table: pd.DataFrame) -> None:

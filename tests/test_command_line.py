@@ -176,9 +176,10 @@ def same(a, b):
     return len(a) == len(b) and equal(a.sort_values(keys), b.sort_values(keys)).all()
 
 
-def test_killed_and_resumed_is_uninterrupted(tmp_path, uninterrupted):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_and_resumed_is_uninterrupted(tmp_path, uninterrupted, workers):
     place, out = tmp_path / "store.sqlite", tmp_path / "out"
-    process = start("--store", place, "--out", out)
+    process = start("--store", place, "--out", out, "--workers", workers)
     wait_for(process, place, 3)
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dropnet_core.errors import InputError
-from dropnet_core.layer_map import layer_map
+from dropnet_core.layer_map import group_shares, layer_map
 
 RECORDS = pd.DataFrame(
     [
@@ -32,6 +32,15 @@ def test_many_cycles_leave_only_the_crosses():
     rows = [("min", 0, cycle, f"{8 - cycle}+8") for cycle in range(9)]
     made = layer_map(pd.DataFrame(rows, columns=RECORDS.columns))
     assert [text.get_text() for text in made.axes[0].texts if text.get_text()] == ["×"]
+
+
+def test_groups_of_layers_are_weighed_by_their_units():
+    left = group_shares(RECORDS, {"first and last": (1, 3)})
+    assert list(left) == ["first and last", "others"]
+    assert left.loc[("min", 1)].tolist() == [3 / 10, 3 / 4]
+    assert left.loc[("max@exact", 1)].tolist() == [9 / 10, 1 / 4]
+    assert (left.xs(0, level="cycle") == 1).all(axis=None)
+    assert list(group_shares(RECORDS, {"all": (1, 2, 3)})) == ["all"]
 
 
 def test_no_records_are_refused():
