@@ -79,15 +79,29 @@ def test_every_parameter_is_typed_and_commented(notebook):
     assert all(fits(values[name], annotation) for name, annotation in types.items())
 
 
+def with_settings(notebook, settings):
+    """The source of a notebook's parameters cell and the settings of a file, after the checks that a run makes."""
+    given = yaml.safe_load(settings.read_text())
+    source = parameters_cell(notebook)
+    check_cells([source, "# Parameters\n" + "\n".join(f"{name} = {value!r}" for name, value in given.items())])
+    return source, given
+
+
+@pytest.mark.parametrize("settings", sorted((NOTEBOOKS / "params" / "reduced").glob("*.yaml")), ids=lambda p: p.stem)
+def test_reduced_settings_differ_from_the_defaults_and_read_real_images(settings):
+    source, given = with_settings(NOTEBOOKS / f"{settings.stem}.ipynb", settings)
+    values: dict = {}
+    exec(source, values)
+    assert all(values[name] != value for name, value in given.items()), "a value equal to the default says nothing"
+    assert given["data"].partition(":")[0] in ("cifar10", "tinyimagenet") and given["size"] == 0
+
+
 @pytest.mark.parametrize("settings", sorted((NOTEBOOKS / "params").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_papers_settings_give_the_experiment_of_the_table(settings):
     """A notebook run with them computes the very runs that `python -m dropnet_core run` computes."""
-    text = settings.read_text()
-    given = yaml.safe_load(text)
-    (name,) = re.findall(r"^# The paper's settings for (\w+):", text)
+    (name,) = re.findall(r"^# The paper's settings for (\w+):", settings.read_text())
+    source, given = with_settings(NOTEBOOKS / f"{name}.ipynb", settings)
     cells = [cell.source for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells]
-    source = parameters_cell(NOTEBOOKS / f"{name}.ipynb")
-    check_cells([source, "# Parameters\n" + "\n".join(f"{name} = {value!r}" for name, value in given.items())])
     values: dict = {}
     exec(source, values)
     assert all(values[name] != value for name, value in given.items()), "a value equal to the default says nothing"
