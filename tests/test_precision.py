@@ -16,7 +16,7 @@ from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import measure
-from dropnet_core.networks import describe
+from dropnet_core.networks import convolve, describe
 from dropnet_core.precision import arithmetic, check_precision, storage, switches
 from dropnet_core.recipe import PRECISIONS, Recipe
 from dropnet_core.runs import Job
@@ -97,6 +97,14 @@ def test_a_recipe_in_bfloat16_moves_weights_and_adds_up_losses_in_float32(tiny):
         assert logits.dtype == torch.bfloat16
         assert evaluate(model, tiny.test, torch.float32) == test
     assert test[0] == pytest.approx(F.cross_entropy(logits.double(), tiny.test.labels).item(), abs=1e-6)
+
+
+def test_an_emptied_convolution_hands_on_the_type_that_it_gets():
+    bias = torch.tensor([1 / 3, 2 / 3])
+    with arithmetic("bf16", CPU):
+        for value in (torch.zeros(1, 0, 2, 2), torch.zeros(1, 0, 2, 2, dtype=torch.bfloat16)):
+            made = convolve(value, torch.zeros(2, 0, 3, 3), bias)
+            assert made.dtype == value.dtype and torch.equal(made[0, :, 0, 0], bias.to(value.dtype))
 
 
 def test_statistics_of_values_in_bfloat16_are_of_float32(tiny):
