@@ -25,8 +25,9 @@ FILE = Path(__file__).resolve().parent.parent / "results" / "benchmarks" / "spee
 
 def schedule_part(quick: bool) -> Iterator[Row]:
     bench = Bench()
+    others = bench.others()
     for model in [MODELS[name].roughly() for name in ("model1", "model2")] if quick else MODELS.values():
-        yield from schedules(bench, model, rounds=1 if quick else 5)
+        yield from schedules(bench, model, rounds=1 if quick else 5, others=others)
     bench.close()
 
 

@@ -1,4 +1,4 @@
-"""What whole schedules cost in the three ways, and how the engine's cost grows with networks and with width."""
+"""What whole schedules cost in each of the ways, and how the engine's cost grows with networks and with width."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from benchmarks.costs import Cost, along, schedule
+from benchmarks.keras_way import missing
 from benchmarks.machine import Peak, peak
 from benchmarks.models import EPOCHS, METRICS, MNIST, MODELS, Model, digits
 from benchmarks.processes import Crew, cores
@@ -13,6 +14,7 @@ from benchmarks.rows import Row
 from benchmarks.ways import seconds
 from dropnet_core.compaction import counts, shrink
 
+OTHERS = ("usual", "usual-1", "reference")  # ways that keep the network's shape, so its ends tell their cost
 STACKS = (1, 2, 4, 8, 16, 24)  # networks side by side
 
 
@@ -26,25 +28,33 @@ def threads() -> int:
 
 
 class Bench:
-    """A process with PyTorch's own number of threads for the usual way, and one process a core for the others."""
+    """One process a core, but for the ways that use as many threads as their library takes by itself: a process for
+    each of these."""
 
     def __init__(self) -> None:
-        self.alone, self.crew = Crew(1), Crew(cores())
+        self.crew, self.alone = Crew(cores()), {"usual": Crew(1), "keras": Crew(1)}
+
+    def others(self) -> tuple[str, ...]:
+        """What the engines are compared with; where Keras is missing a line says so."""
+        (reason,) = self.alone["keras"].do(missing)
+        if reason:
+            print(f"keras: left out ({reason}); install keras and a backend to measure it too", flush=True)
+        return OTHERS if reason else (*OTHERS, "keras")
 
     def cost(self, way: str, model: Model, cycle: int, networks: int = 1, images: int = 0) -> Cost:
-        crew, count = (self.alone if way == "usual" else self.crew), images or model.images
+        crew, count = self.alone.get(way, self.crew), images or model.images
         one, three = (float(np.mean(crew.do(timed, way, model, cycle, networks, count, e))) for e in (1, 3))
         return Cost.of(one, three, networks, MNIST[0] / count, crew.count)
 
     def close(self) -> None:
-        self.alone.close()
-        self.crew.close()
+        for crew in (self.crew, *self.alone.values()):
+            crew.close()
 
 
-def schedules(bench: Bench, model: Model, rounds: int) -> Iterator[Row]:
+def schedules(bench: Bench, model: Model, rounds: int, others: Sequence[str] = OTHERS) -> Iterator[Row]:
     """Rounds of all ways in turn, and what follows from them for one seed with six metrics."""
     name, cycles = model.title, len(model.masks)
-    at = {"usual": [0, cycles - 1], "reference": [0, cycles - 1], model.engine: model.measured_cycles}
+    at = {**{way: [0, cycles - 1] for way in others}, model.engine: model.measured_cycles}
     for way in at:
         bench.cost(way, model, cycles - 1, images=64)  # the first call sets things up
     found: dict[str, dict[int, list[Cost]]] = {way: {cycle: [] for cycle in places} for way, places in at.items()}
@@ -65,7 +75,7 @@ def schedules(bench: Bench, model: Model, rounds: int) -> Iterator[Row]:
     }
     for way, values in totals.items():
         yield Row.of("schedule", name, "one seed, six metrics", way, "", [value / 3600 for value in values], "hours")
-    for way in ("usual", "reference"):
+    for way in others:
         ratio = [slow / fast for slow, fast in zip(totals[way], totals[model.engine], strict=True)]
         yield Row.of("schedule", name, "times faster", f"{model.engine}/{way}", "", ratio, "times")
 

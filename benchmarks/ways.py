@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.keras_way import keras_way
 from dropnet_core.data import DataSet, Split
 from dropnet_core.engines import engines
 from dropnet_core.repeatable import repeatable
@@ -133,7 +134,18 @@ def by_engine(name: str) -> Way:
     return way
 
 
-WAYS: dict[str, Way] = {"usual": usual, **{name: by_engine(name) for name in ("reference", "stacked", "compact")}}
+def usual_on_one_thread(jobs: Sequence[Job], data: DataSet) -> None:
+    """The usual way with one thread, for one process a core: what somebody does who has measured."""
+    with repeatable():
+        usual(jobs, data)
+
+
+WAYS: dict[str, Way] = {
+    "usual": usual,
+    "usual-1": usual_on_one_thread,
+    "keras": keras_way,
+    **{name: by_engine(name) for name in ("reference", "stacked", "compact")},
+}
 
 
 def seconds(way: str, jobs: Sequence[Job], data: DataSet, epochs: int) -> float:

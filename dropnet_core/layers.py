@@ -46,7 +46,9 @@ class MaskedNetwork(PlainNetwork):
 
     def masked(self, layer: int, value: Tensor) -> Tensor:
         """A layer's value behind its mask, if it has one."""
-        return value * self.get_buffer(f"mask_{self._position[layer]}") if layer in self._position else value
+        if layer not in self._position:
+            return value
+        return value * self.get_buffer(f"mask_{self._position[layer]}").to(value.dtype)
 
     def show(self, images: Tensor, see: See) -> None:
         """Pass images through, and show each masked layer's values to `see` before they are pooled.

@@ -11,6 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from dropnet_core.architecture import Network
 from dropnet_core.errors import InputError
 from dropnet_core.networks import PlainNetwork
+from dropnet_core.precision import storage
 from dropnet_core.recipe import Recipe
 
 
@@ -27,7 +28,7 @@ def step_bytes(network: Network, batch_size: int, precision: str = "float32") ->
 @lru_cache(maxsize=16)
 def parts_of_a_step(network: Network, precision: str) -> tuple[int, int]:
     """The bytes of a step with one image, and those of each further image; measured on the CPU."""
-    dtype = getattr(torch, precision)
+    dtype = storage(precision)
     weights = {name: torch.zeros(shape, dtype=dtype) for name, shape in network.weight_shapes().items()}
     model = PlainNetwork(network, weights)
     one, two = (value_bytes(model, torch.zeros(count, *network.shape, dtype=dtype)) for count in (1, 2))

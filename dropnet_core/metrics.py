@@ -62,7 +62,8 @@ def measure(model: MaskedNetwork, batches: Iterable[Tensor]) -> Statistics:
 
 
 def by_position(value: Tensor) -> Tensor:
-    """Values (images, units) or (images, units, height, width) as (images, units, positions)."""
+    """Values (images, units) or (images, units, height, width) as (images, units, positions); float32 at least."""
+    value = value.to(torch.promote_types(value.dtype, torch.float32))
     return value.flatten(2) if value.dim() > 2 else value.unsqueeze(2)
 
 

@@ -171,7 +171,8 @@ class PlainNetwork(nn.Module):
         n, _, height, width = inputs[0].shape
         total = inputs[0].new_zeros(n * height * width, layer.units)
         for k, value in enumerate(inputs):
-            total = total.index_add(1, self.get_buffer(f"{i}_place{k}"), value.permute(0, 2, 3, 1).flatten(0, 2))
+            rows = value.permute(0, 2, 3, 1).flatten(0, 2).to(total.dtype)
+            total = total.index_add(1, self.get_buffer(f"{i}_place{k}"), rows)
         return total.view(n, height, width, layer.units).permute(0, 3, 1, 2)
 
 
@@ -179,7 +180,7 @@ def convolve(value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A 3x3 convolution of the same size that also accepts no input channels and no filters."""
     if weight.numel():
         return F.conv2d(value, weight, bias, padding="same")
-    return bias.view(1, -1, 1, 1).expand(len(value), -1, *value.shape[2:])
+    return bias.to(value.dtype).view(1, -1, 1, 1).expand(len(value), -1, *value.shape[2:])
 
 
 def pool(value: Tensor, kind: str) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dropnet_core.errors import InputError, unknown
 
-PRECISIONS = ("float32", "float64")
+PRECISIONS = ("float32", "float64", "tf32", "bf16")
 INITIAL_RANGES = ("full", "small")
 AUGMENTATIONS = ("none", "affine")
 
@@ -24,7 +24,10 @@ class Recipe:
     augment         "none", or "affine": in every epoch each training image is moved anew (`augmentation`), and images
                     that fill no whole batch are left out of the epoch, as in the authors' Tiny ImageNet code;
                     validation, test and scoring see the images as they are
-    precision       floating-point type of weights and arithmetic
+    precision       "float32" or "float64": weights and all arithmetic. "tf32" and "bf16" hold weights, updates, losses
+                    and statistics in float32 too; "tf32" rounds the inputs of matrix products and convolutions
+                    to TF32 (10 bits behind the point; NVIDIA's GPUs only), "bf16" computes these and what
+                    lies between them in bfloat16 (7 bits), as torch.autocast does
     initial_range   "full" draws Glorot-uniform weights with the fans of the unpruned layer; "small" with the
                     fans that are left under the mask, as a small network built from scratch would
     definition      raised by any change of code that changes numbers: from 2 on it is part of every digest, so

@@ -13,6 +13,7 @@ from dropnet_core.errors import InputError, unknown
 from dropnet_core.experiments import Experiment
 from dropnet_core.memory import check_memory
 from dropnet_core.networks import Network, describe
+from dropnet_core.precision import check_precision
 from dropnet_core.progress import Bar
 from dropnet_core.records import records
 from dropnet_core.repeatable import repeatable
@@ -40,6 +41,7 @@ class Prepared:
             _ = engines[engine]
         data = load(experiment.data, size=experiment.size, colour=experiment.colour)
         network = describe(experiment.network, data.shape, data.classes)
+        check_precision(experiment.recipe.precision, place)
         check_memory(network, experiment.recipe, place)
         chosen = fastest(network, experiment.recipe) if engine == "auto" else engine
         return cls(experiment, data.to(place), network, chosen)

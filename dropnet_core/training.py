@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dropnet_core.augmentation import affine_maps, draws, moved
 from dropnet_core.data import DataSet, Split
 from dropnet_core.metrics import Statistics
+from dropnet_core.precision import arithmetic, storage
 from dropnet_core.recipe import Recipe
 from dropnet_core.streams import stream
 
@@ -120,7 +121,7 @@ def evaluate(model: nn.Module, split: Split, dtype: torch.dtype) -> tuple[float,
     model.eval()
     loss, right = 0.0, 0
     for images, labels in large_batches(split, dtype):
-        logits = model(images)
+        logits = model(images).to(dtype)
         loss += F.cross_entropy(logits, labels, reduction="sum").item()
         right += int((logits.argmax(dim=1) == labels).sum())
     return loss / len(split.labels), right / len(split.labels)
@@ -131,10 +132,10 @@ def train_epoch(
 ) -> tuple[float, float]:
     """One epoch of plain stochastic gradient descent. Returns the running mean loss and accuracy."""
     model.train()
-    dtype = getattr(torch, recipe.precision)
+    dtype = storage(recipe.precision)
     loss_sum, right, images_seen = 0.0, 0, 0
     for images, labels in batches(data.train, recipe.batch_size, dtype, order, maps):
-        logits = model(images)
+        logits = model(images).to(dtype)
         loss = F.cross_entropy(logits, labels)
         model.zero_grad(set_to_none=True)
         loss.backward()
@@ -155,14 +156,15 @@ def train(model: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> tuple[H
     the lowest validation loss. `seed` names the order of the images where the recipe shuffles, and what augmentation
     makes of them.
     """
-    dtype = getattr(torch, recipe.precision)
+    dtype = storage(recipe.precision)
     history, best_test_accuracy = History(), math.nan
-    while not (history.epochs and history.finished(recipe)):
-        order, maps = epoch_plan(data.train, recipe, seed, history.epochs)
-        history.add(train_epoch(model, data, recipe, order, maps), evaluate(model, data.validation, dtype))
-        if history.improved():
-            best_test_accuracy = evaluate(model, data.test, dtype)[1]
-    return history, evaluate(model, data.test, dtype), best_test_accuracy
+    with arithmetic(recipe.precision, data.train.labels.device):
+        while not (history.epochs and history.finished(recipe)):
+            order, maps = epoch_plan(data.train, recipe, seed, history.epochs)
+            history.add(train_epoch(model, data, recipe, order, maps), evaluate(model, data.validation, dtype))
+            if history.improved():
+                best_test_accuracy = evaluate(model, data.test, dtype)[1]
+        return history, evaluate(model, data.test, dtype), best_test_accuracy
 
 
 def epoch_plan(split: Split, recipe: Recipe, seed: int, epoch: int) -> tuple[Tensor | None, Tensor | None]:

@@ -1,24 +1,28 @@
 """The arithmetic, the rows and the ways of the benchmarks. Nothing here measures time."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from benchmarks import rows, speed, ways
+from benchmarks import keras_way, rows, speed, ways
 from benchmarks.__main__ import PARTS, main
 from benchmarks.agreement import compared, jobs
 from benchmarks.costs import Cost, along, schedule
+from benchmarks.machine import Peak
 from benchmarks.memory import peak_so_far
 from benchmarks.models import MODELS, digits
 from benchmarks.processes import Crew
 from benchmarks.profile import watched
 from benchmarks.rows import Row
+from benchmarks.speed import OTHERS, Bench, schedules
 from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import measure
-from dropnet_core.networks import describe
+from dropnet_core.networks import PlainNetwork, describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 
@@ -80,7 +84,7 @@ def test_the_usual_network_computes_what_the_definition_does(tiny, name):
         np.testing.assert_allclose(total.numpy() / 8, mean, atol=1e-6)
 
 
-@pytest.mark.parametrize("way", ["usual", "reference", "stacked"])
+@pytest.mark.parametrize("way", ["usual", "usual-1", "reference", "stacked"])
 def test_each_way_trains_all_jobs_for_the_epochs_it_is_told(tiny, way, monkeypatch):
     seen = []
 
@@ -94,6 +98,62 @@ def test_each_way_trains_all_jobs_for_the_epochs_it_is_told(tiny, way, monkeypat
     wanted = [Job(Recipe(), network, seed, seed, Mask.full(network.widths)) for seed in (0, 1)]
     assert ways.seconds(way, wanted, tiny, epochs=2) > 0
     assert [(job.seed, job.recipe.max_epochs, job.recipe.patience) for job in seen] == [(0, 2, 2), (1, 2, 2)]
+
+
+def test_one_thread_is_one_thread_while_it_lasts(tiny, monkeypatch):
+    seen = []
+    monkeypatch.setattr(ways, "usual", lambda jobs, data: seen.append(torch.get_num_threads()))
+    torch.set_num_threads(2)
+    ways.WAYS["usual-1"]([], tiny)
+    assert seen == [1] and torch.get_num_threads() == 2
+
+
+def test_keras_is_given_the_weights_of_the_job_in_its_own_order(tiny16):
+    """Keras's convolution and dense layer, channels last, written out: it need not be installed."""
+    network = describe("conv4-conv3-fc5", tiny16.shape, tiny16.classes)
+    job = Job(Recipe(), network, 0, 0, Mask.full(network.widths))
+    images = tiny16.train.images[:4] / 255
+    expected = PlainNetwork(network, job.first_weights())(images).detach().numpy()
+    value, _ = keras_way.arrays(tiny16.train)
+    np.testing.assert_array_equal(value[:4], images.permute(0, 2, 3, 1).numpy())
+    value, kept = value[:4], keras_way.keras_weights(job)
+    for kernel, bias in zip(kept[::2], kept[1::2], strict=True):
+        if kernel.ndim == 4:
+            n, height, width, _ = value.shape
+            wide = np.pad(value, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            taps = [(y, x) for y in range(3) for x in range(3)]
+            value = sum(wide[:, y : y + height, x : x + width] @ kernel[y, x] for y, x in taps) + bias
+            value = np.maximum(value, 0).reshape(n, height // 2, 2, width // 2, 2, -1).max(axis=(2, 4))
+        else:
+            value = value.reshape(len(value), -1) @ kernel + bias
+            value = np.maximum(value, 0) if kernel is not kept[-2] else value
+    np.testing.assert_allclose(value, expected, atol=1e-5)
+
+
+def test_keras_is_left_out_where_it_is_missing_and_a_line_says_so(monkeypatch, capsys):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setitem(sys.modules, "keras", None)
+    assert "keras" in keras_way.missing()
+    bench = Bench()
+    monkeypatch.setattr(bench.alone["keras"], "do", lambda task: [task()])
+    assert bench.others() == OTHERS
+    assert capsys.readouterr().out.startswith("keras: left out (")
+    monkeypatch.setitem(sys.modules, "keras", sys)
+    assert bench.others() == (*OTHERS, "keras")
+    assert not capsys.readouterr().out
+    bench.close()
+
+
+def test_the_engine_is_compared_with_each_other_way(monkeypatch):
+    bench, epoch = Bench(), {"usual": 8.0, "usual-1": 4.0, "reference": 2.0, "keras": 16.0, "stacked": 1.0}
+    monkeypatch.setattr(speed, "peak", lambda crew: Peak(1e12, 1e12))
+    monkeypatch.setattr(bench, "cost", lambda way, *rest, **named: Cost(epoch[way], 0.0))
+    made = list(schedules(bench, MODELS["model1"].roughly(), 2, (*OTHERS, "keras")))
+    ratios = {row.way: row.value for row in made if row.quantity == "times faster"}
+    assert ratios == {f"stacked/{way}": epoch[way] for way in (*OTHERS, "keras")}
+    hours = {row.way for row in made if row.quantity == "one seed, six metrics"}
+    assert hours == set(epoch)
+    bench.close()
 
 
 def row(part: str, value: float) -> Row:

@@ -72,6 +72,14 @@ def test_an_unchanged_experiment_keeps_its_name(tmp_path, monkeypatch, tiny):
     assert only_file(tmp_path / "results").name == "mnist-fc40-fc40.csv"
 
 
+def test_a_precision_may_be_named(tmp_path, capsys):
+    for kind in ("float32", "bf16"):
+        assert run("--seeds", 0, "--set", f"precision={kind}", "--out", tmp_path / kind) == 0
+    float32, bf16 = (read(only_file(tmp_path / kind)) for kind in ("float32", "bf16"))
+    assert set(bf16["engine"]) == {"compact"} and set(bf16["recipe"]).isdisjoint(float32["recipe"])
+    assert set(bf16["experiment"]).isdisjoint(float32["experiment"]) and not equal(bf16, float32).any()
+
+
 def test_store_and_out_may_be_named(tmp_path):
     assert run("--seeds", 0, "--store", tmp_path / "own" / "store.sqlite", "--out", tmp_path / "new" / "folder") == 0
     assert len(Store(tmp_path / "own" / "store.sqlite")) > 10
@@ -227,6 +235,8 @@ BAD = [
     ("mnist-fc40-fc40", "--set data=mnst5k", "unknown data set 'mnst5k'; did you mean 'mnist5k'"),
     ("mnist-fc40-fc40", "--set selection=exakt", "unknown selection 'exakt'; did you mean 'exact'"),
     ("mnist-fc40-fc40", "--set precision=flot64", "unknown precision 'flot64'; did you mean 'float64'"),
+    ("mnist-fc40-fc40", "--set precision=tf32", "cpu cannot compute in TF32"),
+    ("mnist-fc40-fc40", "--engine stacked --set precision=bf16", "without shuffling, augmentation or bf16"),
     ("mnist-fc40-fc40", "--set score=mean", "unknown score 'mean'; did you mean 'mean_of_abs'"),
     ("mnist-fc40-fc40", "--set initial=rewound", "unknown initial 'rewound'; did you mean 'rewind'"),
     (

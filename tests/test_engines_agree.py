@@ -221,7 +221,7 @@ def test_the_fastest_engine_can_train_what_it_is_chosen_for():
     assert fastest(conv, Recipe()) == fastest(dense, Recipe(shuffle=True)) == "compact"
 
 
-@pytest.mark.parametrize("change", [{"network": "conv3"}, {"shuffle": True}])
+@pytest.mark.parametrize("change", [{"network": "conv3"}, {"shuffle": True}, {"precision": "bf16"}])
 def test_the_stack_refuses_what_it_cannot_train(tiny, change):
     network = describe(change.pop("network", "fc3"), tiny.shape, 3)
     with pytest.raises(InputError, match="choose 'compact'"):

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "dropnet_core"
 
 # data and engines are packages: their parts may import one another
 ORDER = """
-errors registry streams version places repeatable
-recipe
+errors registry streams version places
+recipe precision repeatable
 masks
 data
 architecture deep networks memory layers compaction

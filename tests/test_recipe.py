@@ -24,6 +24,8 @@ def test_the_defaults_are_the_papers():
 def test_known_digests():
     assert Recipe().digest == "44136fa355b3"
     assert Recipe(precision="float64").digest == "8057f466a525"
+    assert Recipe(precision="tf32").digest == "6828765f68f1"
+    assert Recipe(precision="bf16").digest == "c427dbf8aae0"
     assert JOB.key("data") == "5fc5ac28b036c783fb4eef512bf64fe2"
     assert experiment("probe-lr-fc20-fc20").recipe == Recipe(learning_rate=0.01)
 
@@ -49,6 +51,8 @@ def test_whatever_changes_an_outcome_changes_its_key_and_nothing_else_does():
         replace(JOB, recipe=Recipe(initial_range="small")),
         replace(JOB, recipe=Recipe(shuffle=True)),
         replace(JOB, recipe=Recipe(shuffle=True), seed=1),
+        replace(JOB, recipe=Recipe(precision="tf32")),
+        replace(JOB, recipe=Recipe(precision="bf16")),
         replace(JOB, recipe=Recipe(augment="affine")),
         replace(JOB, recipe=Recipe(augment="affine"), seed=1),
         replace(JOB, network=describe("fc4-fc3", (1, 28, 28), 9)),

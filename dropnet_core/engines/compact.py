@@ -11,6 +11,7 @@ from dropnet_core.engines.emptied import Emptied
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.networks import PlainNetwork
+from dropnet_core.precision import storage
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome, train
 
@@ -25,7 +26,7 @@ def compacted(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
             continue
         first = job.first_weights()
         model = PlainNetwork(*compact(job.network, job.mask, first))
-        model = model.to(data.train.labels.device, getattr(torch, job.recipe.precision))
+        model = model.to(data.train.labels.device, storage(job.recipe.precision))
         if not job.network.all_dense:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
         history, test, best_test_accuracy = train(model, data, job.recipe, job.seed)

@@ -18,6 +18,7 @@ from dropnet_core.data import DataSet
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.masks import Mask
 from dropnet_core.networks import PlainNetwork
+from dropnet_core.precision import storage
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome, train
 
@@ -42,9 +43,7 @@ class Emptied:
             for layer, width in enumerate(job.network.widths):
                 nothing = nothing.drop(layer, torch.arange(width).numpy())
             network, weights = compact(job.network, nothing, job.first_weights())
-            model = PlainNetwork(network, weights).to(
-                self.data.train.labels.device, getattr(torch, job.recipe.precision)
-            )
+            model = PlainNetwork(network, weights).to(self.data.train.labels.device, storage(job.recipe.precision))
             history, test, best = train(model, self.data, job.recipe, job.seed)
             self._known[shared] = Outcome(history, *test, best, {})
         statistics = statistics_of(job, job.first_weights(), self.data)

@@ -22,6 +22,6 @@ engines: Registry[Engine] = Registry("engine")
 
 def fastest(network: Network, recipe: Recipe) -> str:
     """The name of the fastest engine that can train this network by this recipe."""
-    if network.all_dense and not recipe.seeded:
+    if network.all_dense and not recipe.seeded and recipe.precision != "bf16":
         return "stacked"
     return "compact"

@@ -10,6 +10,7 @@ from dropnet_core.masks import Mask
 from dropnet_core.metrics import Statistics, measure
 from dropnet_core.networks import Weights
 from dropnet_core.oracle import loss_without
+from dropnet_core.precision import arithmetic, storage
 from dropnet_core.runs import Job
 from dropnet_core.training import large_batches
 
@@ -19,12 +20,13 @@ def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
 
     Arrays have the full width; dropped units have mean 0 and a share of zeros of 1, as a mask leaves them.
     """
-    dtype, device = getattr(torch, job.recipe.precision), data.train.labels.device
+    dtype, device = storage(job.recipe.precision), data.train.labels.device
     network, small = compact(job.network, job.mask, weights)
     model = MaskedNetwork(network, small, Mask.full(network.widths)).to(device, dtype)
     if not network.all_dense:  # two thirds of the time on a CPU
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
-    narrow = measure(model, (images for images, _ in large_batches(data.train, dtype)))
+    with arithmetic(job.recipe.precision, device):
+        narrow = measure(model, (images for images, _ in large_batches(data.train, dtype)))
     statistics: Statistics = {}
     for name, layers in narrow.items():
         silent = 1.0 if name.startswith("zero") else 0.0
@@ -34,5 +36,6 @@ def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
             wide[kept] = values
             statistics[name].append(wide)
     if "loss_without" in job.needs:
-        statistics["loss_without"] = loss_without(job.network, weights, job.mask, data.train, dtype)
+        with arithmetic(job.recipe.precision, device):
+            statistics["loss_without"] = loss_without(job.network, weights, job.mask, data.train, dtype)
     return statistics

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from time import perf_counter
 
-import torch
-
 from dropnet_core.data import DataSet
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.metrics import measure
 from dropnet_core.oracle import loss_without
+from dropnet_core.precision import arithmetic, storage
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome, large_batches, train
 
@@ -18,12 +17,13 @@ def reference(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
     """Train each job's masked network, then measure its units with the trained weights on the training set."""
     while jobs := take(1):
         job, started = jobs[0], perf_counter()
-        dtype, device = getattr(torch, job.recipe.precision), data.train.labels.device
+        dtype, device = storage(job.recipe.precision), data.train.labels.device
         model = MaskedNetwork(job.network, job.first_weights(), job.mask).to(device, dtype)
         history, test, best_test_accuracy = train(model, data, job.recipe, job.seed)
-        statistics = measure(model, (images for images, _ in large_batches(data.train, dtype)))
-        if "loss_without" in job.needs:
-            statistics["loss_without"] = loss_without(job.network, model.trained(), job.mask, data.train, dtype)
+        with arithmetic(job.recipe.precision, device):
+            statistics = measure(model, (images for images, _ in large_batches(data.train, dtype)))
+            if "loss_without" in job.needs:
+                statistics["loss_without"] = loss_without(job.network, model.trained(), job.mask, data.train, dtype)
         yield job, Outcome(history, *test, best_test_accuracy, statistics, perf_counter() - started)
 
 

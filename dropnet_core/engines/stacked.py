@@ -13,7 +13,7 @@ numbers do not depend on its place in the stack or on its neighbours, bit for bi
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from time import perf_counter
@@ -28,6 +28,7 @@ from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.errors import InputError
 from dropnet_core.networks import Weights
+from dropnet_core.precision import arithmetic, storage
 from dropnet_core.runs import Job
 from dropnet_core.training import EVALUATION_BATCH, History, Outcome, pixels
 
@@ -250,13 +251,13 @@ class Stacked:
     prepared: dict[str, Prepared] = field(default_factory=dict)
 
     def add(self, job: Job) -> None:
-        if not job.network.all_dense or job.recipe.seeded:
+        if not job.network.all_dense or job.recipe.seeded or job.recipe.precision == "bf16":
             raise InputError(
-                "the engine 'stacked' trains dense networks without shuffling or augmentation; choose 'compact'"
+                "the engine 'stacked' trains dense networks without shuffling, augmentation or bf16; choose 'compact'"
             )
         precision = job.recipe.precision
         if precision not in self.prepared:
-            self.prepared[precision] = Prepared.of(self.data, getattr(torch, precision))
+            self.prepared[precision] = Prepared.of(self.data, storage(precision))
         self.members.append(Member.of(job, self.prepared[precision]))
 
     @property
@@ -268,7 +269,7 @@ class Stacked:
         groups: dict[tuple[object, ...], list[Member]] = {}
         for member in self.members:
             groups.setdefault((member.job.recipe, member.job.network), []).append(member)
-        for group in groups.values():
+        for group in by_precision(groups.values(), self.data.train.labels.device):
             recipe, started = group[0].job.recipe, perf_counter()
             splits, stack = self.prepared[recipe.precision], Stack(group)
             train = stack.epoch(splits.train, recipe.batch_size, recipe.learning_rate)
@@ -297,10 +298,18 @@ class Stacked:
         """What is kept of a member that has stopped."""
         started, job = perf_counter(), member.job
         splits = self.prepared[job.recipe.precision]
-        (loss,), (accuracy,) = Stack([member]).evaluate(splits.test)
+        with arithmetic(job.recipe.precision, self.data.train.labels.device):
+            (loss,), (accuracy,) = Stack([member]).evaluate(splits.test)
         statistics = statistics_of(job, member.trained(splits.live), self.data)
         seconds = member.seconds + perf_counter() - started
         return Outcome(member.history, loss, accuracy, member.best_test_accuracy, statistics, seconds)
+
+
+def by_precision(groups: Iterable[list[Member]], device: torch.device) -> Iterator[list[Member]]:
+    """Each group, to be worked on in the arithmetic that its recipe names."""
+    for group in groups:
+        with arithmetic(group[0].job.recipe.precision, device):
+            yield group
 
 
 class Space:
