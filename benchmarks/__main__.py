@@ -1,8 +1,8 @@
 """Measure this project's speed against the usual ways, side by side.
 
-python -m benchmarks            everything: about 12 minutes on two cores
-python -m benchmarks --quick    a look at whether it works: about a minute, and nothing is kept
-python -m benchmarks PART ...   only schedule, stack, profile, memory or agreement
+python -m benchmarks            everything: about 17 minutes on two cores
+python -m benchmarks --quick    a look at whether it works: two minutes, and nothing is kept
+python -m benchmarks PART ...   only schedule, stack, profile, memory, agreement or deep
 """
 
 import argparse
@@ -13,6 +13,7 @@ from time import monotonic
 
 from benchmarks import rows
 from benchmarks.agreement import agreement
+from benchmarks.deep import NETWORKS, deep
 from benchmarks.memory import memory
 from benchmarks.models import MODELS
 from benchmarks.profile import profile
@@ -37,11 +38,17 @@ def stack_part(quick: bool) -> Iterator[Row]:
     bench.close()
 
 
+def deep_part(quick: bool) -> Iterator[Row]:
+    narrow = {title: f"{name}/16" for title, name in NETWORKS.items()}
+    yield from deep(narrow, (1.0, 0.25), rounds=1) if quick else deep()
+
+
 PARTS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "schedule": schedule_part,
     "stack": stack_part,
     "profile": lambda quick: profile(0.05 if quick else 1.0),
     "memory": lambda quick: memory([MODELS["model1"]], 0.02) if quick else memory(list(MODELS.values())),
+    "deep": deep_part,
     "agreement": lambda quick: agreement(4, {"fc20-fc20": "stacked"}) if quick else agreement(),
 }
 

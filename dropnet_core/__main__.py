@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     folder = arguments.out or results_folder()
     results.check_writable(folder)
     store = Store(arguments.store)
-    prepared = Prepared.of(planned, arguments.engine, arguments.device)
+    prepared = Prepared.of(planned, arguments.engine, arguments.device, arguments.workers)
     made = {"experiment": planned.name, "recipe": planned.recipe.digest, "data_sha256": prepared.data.sha256}
     same_making(results.earlier(planned.name, folder), pd.DataFrame([made]))
     if arguments.dry_run:

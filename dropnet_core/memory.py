@@ -1,80 +1,173 @@
-"""What a training step holds in memory, and a refusal before training where that does not fit."""
+"""What a training holds in memory, and a refusal before training where that does not fit."""
 
+import weakref
+from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from dropnet_core.architecture import Network
+from dropnet_core.data import DataSet
 from dropnet_core.errors import InputError
+from dropnet_core.free_memory import free_bytes
+from dropnet_core.layers import MaskedNetwork
+from dropnet_core.masks import Mask
+from dropnet_core.metrics import measure
 from dropnet_core.networks import PlainNetwork
 from dropnet_core.precision import storage
 from dropnet_core.recipe import Recipe
+from dropnet_core.training import large_batches
+
+WORKER = 200_000_000  # bytes of a worker process before it trains: Python and torch
+SETS = 5  # of weights beside those of the network that scores: first, trained, gradients, put back, cut out again
+
+Course = frozenset[tuple[int, int]]
+"""Bytes held at the moments of some work: a fixed part, and a part for each image."""
 
 
-def step_bytes(network: Network, batch_size: int, precision: str = "float32") -> int:
+def step_bytes(network: Network, batch_size: int, precision: str = "float32", *, masked: bool = False) -> int:
     """About how many bytes one step of training holds at its peak: a few tenths more or less, as the device has it.
 
-    These are the weights and their gradients, all values that the way back asks for, and twice the largest of them
-    for what is being computed. A network with masks holds up to twice as much as this, the ordinary one.
+    These are all tensors: weights and gradients, the first weights, and the values that the way back asks for. What a
+    library needs inside a convolution is not among them. `masked`: in the network with masks.
     """
-    one, more = parts_of_a_step(network, precision)
-    return one + (batch_size - 1) * more
+    return at_peak(step_course(network, precision, masked), batch_size)
+
+
+def pass_bytes(network: Network, images: int, precision: str = "float32") -> int:
+    """The same for so many images that go at once through the trained network which is scored.
+
+    A pass without learning keeps no values for a way back, but it takes far more images than a step.
+    """
+    return at_peak(pass_course(network, precision), images)
+
+
+def at_peak(course: Course, images: int) -> int:
+    return max(fixed + images * each for fixed, each in course)
 
 
 @lru_cache(maxsize=16)
-def parts_of_a_step(network: Network, precision: str) -> tuple[int, int]:
-    """The bytes of a step with one image, and those of each further image; measured on the CPU."""
+def step_course(network: Network, precision: str, masked: bool) -> Course:
     dtype = storage(precision)
-    weights = {name: torch.zeros(shape, dtype=dtype) for name, shape in network.weight_shapes().items()}
-    model = PlainNetwork(network, weights)
-    one, two = (value_bytes(model, torch.zeros(count, *network.shape, dtype=dtype)) for count in (1, 2))
-    return 2 * sum(parameter.nbytes for parameter in model.parameters()) + one, two - one
+
+    def work(images: int) -> None:
+        weights = zeros(network, dtype)
+        model = MaskedNetwork(network, weights, Mask.full(network.widths)) if masked else PlainNetwork(network, weights)
+        for parameter in model.parameters():  # the gradients of the step before live until the way back
+            parameter.grad = torch.empty_like(parameter)
+        batch, labels = torch.zeros(images, *network.shape, dtype=dtype), torch.zeros(images, dtype=torch.int64)
+        loss = F.cross_entropy(model(batch), labels)
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+
+    return course(work)
 
 
-def value_bytes(model: PlainNetwork, images: Tensor) -> int:
-    """The bytes of the values that a step on these images keeps for the way back, the largest counted thrice."""
-    kept: dict[int, int] = {}
+@lru_cache(maxsize=16)
+def pass_course(network: Network, precision: str) -> Course:
+    dtype = storage(precision)
 
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()  # several views may share one
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    def work(images: int) -> None:
+        model = MaskedNetwork(network, zeros(network, dtype), Mask.full(network.widths))
+        others = [torch.empty_like(parameter) for parameter in model.parameters() for _ in range(SETS)]
+        measure(model, [torch.zeros(images, *network.shape, dtype=dtype)])
+        del others
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = F.cross_entropy(model(images), torch.zeros(len(images), dtype=torch.int64))
-    del loss  # until here it has kept each storage in a place of its own
-    own = {parameter.data_ptr() for parameter in model.parameters()}
-    values = [size for place, size in kept.items() if place not in own]
-    return sum(values) + 2 * max(values)
+    return course(work)
 
 
-def free_bytes(device: torch.device) -> int | None:
-    """The memory that is free on a device, None where the system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return None
-    table = dict(line.split(":") for line in lines)
-    return int(table["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in table else None
+def zeros(network: Network, dtype: torch.dtype) -> dict[str, Tensor]:
+    return {name: torch.zeros(shape, dtype=dtype) for name, shape in network.weight_shapes().items()}
 
 
-def check_memory(network: Network, recipe: Recipe, device: torch.device) -> None:
-    """Raise InputError where one step of training does not fit into the memory that is free on the device."""
-    free, needed = free_bytes(device), step_bytes(network, recipe.batch_size, recipe.precision)
-    if free is None or needed <= free:
+def course(work: Callable[[int], None]) -> Course:
+    """What some work on a number of images holds in the course of its operations: it is done with two and with three.
+
+    Both go the same way, so at each operation the difference is one image's. Which moment is the peak depends on the
+    number of images, as some hold weights above all, others values.
+    """
+    two, three = Held(), Held()
+    for images, held in ((2, two), (3, three)):
+        with held:
+            work(images)
+    return frozenset((a - 2 * (b - a), b - a) for a, b in zip(two.course, three.course, strict=True))
+
+
+class Held(TorchDispatchMode):
+    """While it is entered, notes after each operation how many bytes the tensors hold that were made since."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # otherwise torch first imports its compiler, which takes a second
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.course: list[int] = []
+        self._sizes: dict[int, int] = {}  # of storages, which views share
+        self._bytes = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
+    ) -> Any:
+        result = function(*arguments, **(named or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._note(tensor.untyped_storage())
+        self.course.append(self._bytes)
+        return result
+
+    def _note(self, made: torch.UntypedStorage) -> None:
+        place = made._cdata
+        if place not in self._sizes:
+            self._sizes[place] = made.nbytes()
+            self._bytes += made.nbytes()
+            weakref.finalize(made, self._gone, place)
+
+    def _gone(self, place: int) -> None:
+        self._bytes -= self._sizes.pop(place)
+
+
+def check_memory(network: Network, recipe: Recipe, data: DataSet, device: torch.device, workers: int = 1) -> None:
+    """Raise InputError where training, evaluating and scoring do not fit into the memory that is free on the device.
+
+    Every worker does that in a process of its own, and all of them may be at their peak at once.
+    """
+    free, dtype = free_bytes(device), storage(recipe.precision)
+    if free is None:
         return
-    one, more = parts_of_a_step(network, recipe.precision)
-    room, (_, height, width) = 1 + (free - one) // more, network.shape
-    remedy = "even one image is too much; take a narrower network"
-    if room > 0:
-        remedy = f"set batch_size={1 << (room.bit_length() - 1)}"  # the largest power of two that fits
+    batch = min(recipe.batch_size, len(data.train))
+    at_once = max(len(next(large_batches(split, dtype))[1]) for split in data.parts.values())
+    step, scoring = step_bytes(network, batch, recipe.precision), pass_bytes(network, at_once, recipe.precision)
+    alone = max(step, scoring)
+    needed = alone if workers == 1 else workers * (WORKER + alone)
+    if needed <= free:
+        return
+    what = f"a training step with {batch}" if step > scoring else f"scoring with {at_once}"
+    total = f" ({size(needed)} for {workers} workers)" if workers > 1 else ""
+    remedy = "take a narrower network, or smaller images"
+    if workers > 1 and alone <= free:
+        remedy = f"use workers={max(1, free // (WORKER + alone))}"
+    elif scoring <= free and (fitting := largest_batch(network, recipe, free)):
+        remedy = f"set batch_size={fitting}, or take smaller images"
+    _, height, width = network.shape
     raise InputError(
-        f"a batch of {recipe.batch_size} images of {height}x{width} pixels needs about {needed / 1e9:.1f} GB for the "
-        f"network '{network.name}', and {free / 1e9:.1f} GB are free on {device}; {remedy}, or smaller images"
+        f"{what} images of {height}x{width} pixels at once needs about {size(alone)}{total} for the network "
+        f"'{network.name}', and {size(free)} are free on {device}; {remedy}"
     )
+
+
+def size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def largest_batch(network: Network, recipe: Recipe, free: int) -> int:
+    """The largest power of two below the recipe's batch size with which a step fits; 0 if even one image does not."""
+    batch = 1 << (recipe.batch_size.bit_length() - 1)
+    while batch and step_bytes(network, batch, recipe.precision) > free:
+        batch //= 2
+    return batch

@@ -34,15 +34,18 @@ class Prepared:
     engine: str
 
     @classmethod
-    def of(cls, experiment: Experiment, engine: str = "auto", device: str = "auto") -> "Prepared":
-        """Look everything up. Raises InputError for what cannot work, before any training."""
+    def of(cls, experiment: Experiment, engine: str = "auto", device: str = "auto", workers: int = 1) -> "Prepared":
+        """Look everything up; workers are those that the memory must suffice for.
+
+        Raises InputError for what cannot work, before any training.
+        """
         place = find_device(device)
         if engine != "auto":
             _ = engines[engine]
         data = load(experiment.data, size=experiment.size, colour=experiment.colour)
         network = describe(experiment.network, data.shape, data.classes)
         check_precision(experiment.recipe.precision, place)
-        check_memory(network, experiment.recipe, place)
+        check_memory(network, experiment.recipe, data, place, workers)
         chosen = fastest(network, experiment.recipe) if engine == "auto" else engine
         return cls(experiment, data.to(place), network, chosen)
 
@@ -93,7 +96,7 @@ def run(
     Raises InputError for anything that cannot work, before any training.
     """
     deadline = check_limits(workers, minutes)
-    prepared = Prepared.of(experiment, engine, device)
+    prepared = Prepared.of(experiment, engine, device, workers)
     board = prepared.board(Store() if store is None else store, deadline)
     prepared.train(board, workers)
     return prepared.records(board.cycles)

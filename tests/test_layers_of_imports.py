@@ -16,9 +16,9 @@ errors registry streams version places
 recipe precision repeatable
 masks
 data
-architecture deep networks memory layers compaction
+architecture deep networks layers compaction
 selection schedules stops metrics
-augmentation training
+augmentation training free_memory memory
 runs algorithm oracle
 engines
 provenance store scheduler workers

@@ -2,56 +2,118 @@ import pytest
 import torch
 
 from dropnet_core import memory
+from dropnet_core.data import DataSet, Split
 from dropnet_core.errors import InputError
-from dropnet_core.memory import check_memory, free_bytes, step_bytes
+from dropnet_core.memory import SETS, WORKER, check_memory, largest_batch, pass_bytes, step_bytes
 from dropnet_core.networks import describe
 from dropnet_core.recipe import Recipe
+from dropnet_core.training import large_batches
 
 CPU = torch.device("cpu")
+VGG = describe("vgg19/8", (3, 64, 64), 200)
 
 
-def test_the_bytes_of_a_dense_network_counted_by_hand():
-    network, batch = describe("fc50-fc30", (1, 20, 20), 10), 7
+def noise(count: int, shape: tuple[int, int, int]) -> DataSet:
+    """Black images, ten of them to evaluate on."""
+    train, few = (Split(torch.zeros(n, *shape, dtype=torch.uint8), torch.arange(n) % 2) for n in (count, 10))
+    return DataSet.of("noise", train, few, few, classes=2)
+
+
+@pytest.fixture(scope="module")
+def images() -> DataSet:
+    return noise(300, (3, 64, 64))
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Says how much is free."""
+
+    def said(count: int | None) -> None:
+        monkeypatch.setattr(memory, "free_bytes", lambda device: count)
+
+    return said
+
+
+def test_a_step_of_a_dense_network_counted_by_hand():
+    """When the way back begins: three of each weight, all images and values, and what the loss keeps."""
+    network, batch = describe("fc50-fc30", (1, 20, 20), 10), 700
     weights = 400 * 50 + 50 + 50 * 30 + 30 + 30 * 10 + 10
-    images, values, outputs = 400 * batch, (50 + 30) * batch, 10 * batch  # a ReLU keeps what it hands on
-    loss = outputs, batch * 2, 1  # log probabilities; labels, eight bytes each; the number of images
-    expected = 4 * (2 * weights + images + values + sum(loss) + 2 * images)
-    assert step_bytes(network, batch) == expected
+    images, values, logits = 400 * batch, (50 + 30) * batch, 10 * batch
+    loss = logits + 2 * batch + 2  # log probabilities; labels, eight bytes each; the loss and the number of images
+    back = logits + logits + (50 + 30 + 30) * batch  # slopes of the logits and of the values, before a ReLU and behind
+    assert 4 * (2 * weights + images + values + loss) < step_bytes(network, batch)
+    assert step_bytes(network, batch) < 4 * (3 * weights + images + values + logits + loss + back)
+    without_images = step_bytes(network, 0)
+    assert 4 * 3 * weights < without_images < 4 * 4.1 * weights
 
 
-def test_twice_the_precision_is_twice_the_memory_and_images_count_alone():
-    network = describe("resnet18/8", (3, 32, 32), 10)
-    one, two, three = (step_bytes(network, n) for n in (1, 2, 3))
-    assert three - two == two - one > 0
-    assert 1.8 < step_bytes(network, 64, "float64") / step_bytes(network, 64) < 2
-
-
-def test_what_a_step_really_keeps_is_what_is_foretold():
-    """Of VGG19 the values are known: those behind ReLU, batch norm and max-pool, and its indices."""
+def test_what_a_step_keeps_of_vgg19_counted_by_hand():
+    """Values behind ReLU, batch norm and max-pool, and its indices; at the peak a few of the largest more."""
     network = describe("vgg19/4", (3, 32, 32), 10)
-    per_image = step_bytes(network, 9) - step_bytes(network, 8)
+    per_image = step_bytes(network, 900) - step_bytes(network, 899)
     maps = {width: side * side for width, side in zip((16, 32, 64, 128), (32, 16, 8, 4), strict=True)}
     values = 2 * 16 * 1024 + 2 * 32 * 256 + 4 * 64 * 64 + 4 * 128 * 16 + 4 * 128 * 4
     normed = sum(width * side for width, side in maps.items()) + 128 * 4
-    largest = 16 * 1024
-    floats = 3 * 1024 + values + normed + normed // 4 + 2 * largest  # and the pooled maps
-    assert per_image == pytest.approx(4 * floats + 8 * normed // 4, rel=0.01)
+    kept = 4 * (3 * 1024 + values + normed + normed // 4) + 8 * normed // 4  # and the pooled maps
+    assert kept < per_image < kept + 4 * 2 * 16 * 1024
 
 
-def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(monkeypatch):
-    network = describe("vgg19/8", (3, 64, 64), 200)
-    need = {batch: step_bytes(network, batch) for batch in (1, 128)}
-    monkeypatch.setattr(memory, "free_bytes", lambda device: need[128] - 1)
-    with pytest.raises(InputError, match="of 256 images of 64x64 pixels .* 'vgg19/8', .* on cpu; set batch_size=64"):
-        check_memory(network, Recipe(batch_size=256), CPU)
-    check_memory(network, Recipe(batch_size=64), CPU)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: need[1] - 1)
-    with pytest.raises(InputError, match="even one image is too much; take a narrower network, or smaller images"):
-        check_memory(network, Recipe(), CPU)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: None)
-    check_memory(network, Recipe(batch_size=256), CPU)
+def test_precision_masks_and_images_count():
+    network = describe("resnet18/8", (3, 32, 32), 10)
+    one, two, three = (step_bytes(network, n) for n in (201, 202, 203))
+    assert three - two == two - one > 0
+    assert 1.8 < step_bytes(network, 64, "float64") / step_bytes(network, 64) < 2.1
+    assert 1.05 < step_bytes(network, 64, masked=True) / step_bytes(network, 64) < 2
 
 
-def test_free_memory_is_read_from_the_system():
-    free = free_bytes(CPU)
-    assert free is None or 1e6 < free < 1e14
+def test_scoring_counted_by_hand():
+    """At the first convolution: the images, its value with and without mask, its absolute value or its zeros."""
+    network, count = describe("conv8-conv4", (3, 16, 16), 10), 500
+    value, images = 8 * 256 * count, 3 * 256 * count
+    weights = sum(torch.Size(shape).numel() for shape in network.weight_shapes().values())
+    expected = 4 * (2 * value + images + (SETS + 1) * weights) + max(4 * value, 4 * value + value)
+    assert pass_bytes(network, count) == pytest.approx(expected, rel=0.02)
+
+
+def test_scoring_many_images_takes_more_than_a_step(images, free):
+    """As many as the passes really take: of 64x64 pixels 250, of fewer images all."""
+    (batch, labels), _ = large_batches(images.train, torch.float32)
+    assert len(labels) == len(batch) == 250
+    needed = pass_bytes(VGG, 250)
+    assert needed > 1.5 * step_bytes(VGG, 32)
+    free(needed)
+    check_memory(VGG, Recipe(), images, CPU)
+    free(needed - 1)
+    words = "scoring with 250 images of 64x64 pixels .* 'vgg19/8', .* on cpu; take a narrower network, or smaller image"
+    with pytest.raises(InputError, match=words):
+        check_memory(VGG, Recipe(), images, CPU)
+    check_memory(VGG, Recipe(), noise(60, (3, 64, 64)), CPU)
+
+
+def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(images, free):
+    need = {batch: step_bytes(VGG, batch) for batch in (128, 256)}
+    assert pass_bytes(VGG, 250) < need[256] - 1
+    free(need[256] - 1)
+    words = "step with 256 images of 64x64 pixels .* 'vgg19/8', .* on cpu; set batch_size=128, or take smaller images"
+    with pytest.raises(InputError, match=words):
+        check_memory(VGG, Recipe(batch_size=256), images, CPU)
+    check_memory(VGG, Recipe(batch_size=128), images, CPU)
+    assert largest_batch(VGG, Recipe(batch_size=200), need[128] - 1) == 64
+    assert largest_batch(VGG, Recipe(), step_bytes(VGG, 1) - 1) == 0
+    free(None)
+    check_memory(VGG, Recipe(batch_size=256), images, CPU)
+
+
+def test_several_workers_need_several_times_as_much(images, free):
+    one = pass_bytes(VGG, 250)
+    free(3 * (one + WORKER))
+    check_memory(VGG, Recipe(), images, CPU, workers=3)
+    with pytest.raises(InputError, match=r"about \d+.\d MB \(\d.\d GB for 4 workers\) .* on cpu; use workers=3"):
+        check_memory(VGG, Recipe(), images, CPU, workers=4)
+    free(one)  # this process itself is there already
+    check_memory(VGG, Recipe(), images, CPU)
+    with pytest.raises(InputError, match="use workers=1"):
+        check_memory(VGG, Recipe(), images, CPU, workers=2)
+    free(one - 1)
+    with pytest.raises(InputError, match="take a narrower network"):
+        check_memory(VGG, Recipe(), images, CPU, workers=2)

@@ -124,10 +124,14 @@ def test_what_cannot_work_is_refused_before_any_training(changed, options, words
     assert not (tmp_path / "default.sqlite").exists() or len(Store()) == 0
 
 
-def test_a_batch_that_the_memory_cannot_hold_is_refused_before_any_training(monkeypatch):
+def test_what_the_memory_cannot_hold_is_refused_before_any_training(monkeypatch):
     monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 10_000)
-    with pytest.raises(InputError, match="a batch of 16 images .* set batch_size="):
+    with pytest.raises(InputError, match="scoring with 150 images of 8x8 pixels .* take a narrower network"):
         run(small())
+    monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 1_000_000)
+    with pytest.raises(InputError, match="for 2 workers.* use workers=1"):
+        run(small(), workers=2)
+    assert len(Store()) == 0
 
 
 def test_the_default_device_may_be_named(monkeypatch):

@@ -38,7 +38,9 @@ class Split:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "Split":
-        """The same split with both tensors on this device."""
+        """The same split with both tensors on this device; itself if they are there."""
+        if self.images.device == self.labels.device == torch.device(device):
+            return self
         return Split(self.images.to(device), self.labels.to(device))
 
 

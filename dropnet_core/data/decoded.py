@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dropnet_core.data.dataset import DataSet, Split
 from dropnet_core.errors import InputError
@@ -25,6 +27,52 @@ class Undecoded:
 
     labels: np.ndarray
     images: Iterable[np.ndarray]
+
+
+Looks = tuple[int, ...]
+
+
+def looks(file: Path) -> Looks:
+    """What tells a file apart from another one that takes its name. Raises OSError if it is not there."""
+    seen = file.stat()
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+@dataclass(frozen=True, eq=False)
+class MappedSplit(Split):
+    """A split whose images are mapped from an .npy file. Another process is told the file and maps it itself, where
+    torch would copy the images into shared memory, which the system cannot drop again.
+
+    file  where another process finds them
+    mark  what the mapped file looked like
+    """
+
+    file: Path
+    mark: Looks
+
+    @classmethod
+    def of(cls, file: Path, labels: Tensor, name: Path | None = None) -> "MappedSplit":
+        """The images of a file, which goes by another name later if one is given.
+
+        Raises OSError, ValueError or InputError for a bad file.
+        """
+        # "c": torch wants arrays that could be written; a change would stay in memory.
+        images = np.load(file, mmap_mode="c", allow_pickle=False)
+        return cls(torch.from_numpy(images), labels, name or file, looks(file))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        with suppress(OSError):
+            if looks(self.file) == self.mark:
+                return reopened, (self.file, self.labels, self.mark)
+        return Split, (self.images, self.labels)  # the file is gone or replaced; what is mapped goes as a copy
+
+
+def reopened(file: Path, labels: Tensor, mark: Looks) -> MappedSplit:
+    """A split in another process. Raises InputError if the file has been replaced on the way."""
+    split = MappedSplit.of(file, labels)
+    if split.mark != mark:
+        raise InputError(f"{file} was replaced while a worker process started; start again")
+    return split
 
 
 def decoded_once(
@@ -57,10 +105,10 @@ def decoded_once(
             for part, split in splits:
                 np.save(fresh / f"{part}_labels.npy", split.labels.astype(np.int64))
                 write_images(fresh / f"{part}_images.npy", (len(split.labels), *shape), split.images)
-            data = mapped(fresh, name, classes)
+            data = mapped(fresh, name, classes, folder)
             (fresh / ABOUT).write_text(json.dumps({"stamp": stamp, "sha256": data.sha256}), "utf-8")
             put_in_place(fresh, folder, Path(beside, "former"))
-            return data  # mapped from files, not from their names
+            return data
     except OSError as error:
         raise InputError(
             f"decoded images cannot be kept in {folder} ({error.strerror or error}); free some space, or name another "
@@ -86,14 +134,16 @@ def opened(folder: Path, stamp: str, name: str, classes: int) -> DataSet | None:
     return None
 
 
-def mapped(folder: Path, name: str, classes: int) -> DataSet:
-    """The data set of a folder of arrays, its pixels mapped. Raises OSError, ValueError or InputError for bad ones."""
+def mapped(folder: Path, name: str, classes: int, later: Path | None = None) -> DataSet:
+    """The data set of a folder of arrays, its pixels mapped; `later` is the name that the folder is going to have.
+
+    Raises OSError, ValueError or InputError for bad ones.
+    """
 
     def split(part: str) -> Split:
-        # "c": torch wants arrays that could be written; a change would stay in memory.
-        images = np.load(folder / f"{part}_images.npy", mmap_mode="c", allow_pickle=False)
         labels = np.load(folder / f"{part}_labels.npy", allow_pickle=False)
-        return Split(torch.from_numpy(images), torch.from_numpy(labels))
+        images = f"{part}_images.npy"
+        return MappedSplit.of(folder / images, torch.from_numpy(labels), later and later / images)
 
     train, validation, test = map(split, PARTS)
     return DataSet.of(name, train, validation, test, classes)
