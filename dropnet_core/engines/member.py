@@ -3,10 +3,12 @@
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dropnet_core.engines.batches import WHITE, Prepared
+from dropnet_core.metrics import Statistics
 from dropnet_core.networks import Weights
 from dropnet_core.runs import Job
 from dropnet_core.training import History
@@ -62,6 +64,21 @@ class Member:
             full[f"{i}.weight"][kept[i][:, None], kept[i - 1]] = rows[:, : len(kept[i - 1])]
             full[f"{i}.bias"][kept[i]] = rows[:, -1]
         return full
+
+    def statistics(self, shares: list[np.ndarray]) -> Statistics:
+        """The statistics of the full network's units. `shares` has an array (2, padded units) a hidden layer: means of
+        the values and shares of zeros.
+
+        The two readings of a score differ for maps only, of which a dense network has none. Dropped units have mean 0
+        and a share of zeros of 1, as a mask leaves them.
+        """
+        kept, wide = kept_units(self.job), []
+        for i in self.job.network.masked_layers:
+            full = np.repeat([[0.0], [1.0]], self.job.network.layers[i].units, axis=1)
+            full[:, kept[i].numpy()] = shares[i][:, : len(kept[i])]
+            wide.append(full)
+        means, zeros = ([full[row] for full in wide] for row in (0, 1))
+        return {"mean_of_abs": means, "abs_of_mean": means, "zeros": zeros, "zero_maps": zeros}
 
 
 def kept_units(job: Job) -> list[Tensor]:

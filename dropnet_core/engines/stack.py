@@ -24,6 +24,7 @@ from torch import Tensor
 
 from dropnet_core.engines.batches import EVALUATED, WHITE, Batches
 from dropnet_core.engines.member import BLOCKS, Member, blocks
+from dropnet_core.metrics import Statistics
 
 STEPS = 8  # whose losses and right answers are counted together
 
@@ -166,6 +167,28 @@ class Stack:
         for space, labels in self.passes(batches):
             tally.add(space.log_probabilities, labels)
         return tally.means(batches.count)
+
+    @torch.no_grad()
+    def statistics(self, batches: Batches) -> list[Statistics]:
+        """What `metrics.measure` finds for each member, with its weights as they are in this stack."""
+        totals = [
+            [
+                torch.zeros(2, group.stop - group.start, width, dtype=torch.float64, device=self.device)
+                for width in group.widths
+            ]
+            for group in self.groups
+        ]
+        for space, _ in self.passes(batches):
+            for layers, values in zip(totals, space.values, strict=True):
+                for total, value in zip(layers, values[:-1], strict=True):
+                    total[0] += value.sum(dim=2, dtype=torch.float64)
+                    total[1] += (value == 0).sum(dim=2)
+        found = []
+        for group, layers in zip(self.groups, totals, strict=True):
+            shares = [(total / batches.count).cpu().numpy() for total in layers]
+            for place, member in enumerate(self.members[group.start : group.stop]):
+                found.append(member.statistics([share[:, place] for share in shares]))
+        return found
 
     def passes(self, batches: Batches) -> Iterator[tuple["Space", Tensor]]:
         """The values of all layers for all images of a split, several batches at a time."""

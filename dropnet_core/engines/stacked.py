@@ -4,33 +4,41 @@ Where nothing is shuffled, all networks of all seeds and metrics see the same ba
 experiment can walk through an epoch together (`stack`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
+
+import torch
 
 from dropnet_core.data import DataSet
 from dropnet_core.engines.batches import Prepared
 from dropnet_core.engines.emptied import Emptied
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.member import Member
-from dropnet_core.engines.passes import statistics_of
 from dropnet_core.engines.stack import Stack
 from dropnet_core.errors import InputError
+from dropnet_core.metrics import Statistics
+from dropnet_core.oracle import loss_without
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome
 
-ROWS = 960  # units of the first layer in one stack; more no longer fits a CPU core's cache
+ROWS, MEMBERS = 960, 96  # units of the first layer and networks in one stack; more leave a CPU core's cache
 
 
 @dataclass
 class Stacked:
-    """The members at work, in groups that can share a stack: one network and one recipe each."""
+    """The members at work, in stacks of those that share a network and a recipe.
+
+    A stack lasts as long as its members do: in it are the weights as they are now.
+    """
 
     data: DataSet
     members: list[Member] = field(default_factory=list)
+    stacks: list[Stack] = field(default_factory=list)
     prepared: dict[int, Prepared] = field(default_factory=dict)
 
     def add(self, job: Job) -> None:
+        """Raises InputError for a job that no stack can train."""
         if not job.network.all_dense or job.recipe.seeded:
             raise InputError(
                 "the engine 'stacked' trains dense networks without shuffling or augmentation; choose 'compact'"
@@ -38,51 +46,71 @@ class Stacked:
         size = job.recipe.batch_size
         if size not in self.prepared:
             self.prepared[size] = Prepared.of(self.data, size)
+        self._break_up()
         self.members.append(Member.of(job, self.prepared[size]))
 
     @property
     def full(self) -> bool:
-        return sum(len(member.layers[0]) for member in self.members) >= ROWS
+        return len(self.members) >= MEMBERS or sum(len(member.layers[0]) for member in self.members) >= ROWS
 
     def epoch(self) -> None:
         """Train every member for one epoch and evaluate it."""
-        groups: dict[tuple[object, ...], list[Member]] = {}
-        for member in self.members:
-            groups.setdefault((member.job.recipe, member.job.network), []).append(member)
-        for group in groups.values():
-            recipe, started = group[0].job.recipe, perf_counter()
-            splits, stack = self.prepared[recipe.batch_size], Stack(group)
+        self.stacks = self.stacks or stacks(self.members)
+        for stack in self.stacks:
+            recipe, started = stack.members[0].job.recipe, perf_counter()
+            splits = self.prepared[recipe.batch_size]
             train = stack.epoch(splits.train, recipe.learning_rate)
-            stack.hand_back()
+            validation = stack.evaluate(splits.validation)
             for member, a, b in zip(
-                stack.members,
-                zip(*train, strict=True),
-                zip(*stack.evaluate(splits.validation), strict=True),
-                strict=True,
+                stack.members, zip(*train, strict=True), zip(*validation, strict=True), strict=True
             ):
                 member.history.add(a, b)
-            improved = [member for member in group if member.history.improved()]
+            improved = [member for member in stack.members if member.history.improved()]
             if improved:
-                better = Stack(improved)
+                stack.hand_back()
+                better = stack if len(improved) == len(stack.members) else Stack(improved)
                 for member, accuracy in zip(better.members, better.evaluate(splits.test)[1], strict=True):
                     member.best_test_accuracy = accuracy
-            for member in group:
-                member.seconds += (perf_counter() - started) / len(group)
+            for member in stack.members:
+                member.seconds += (perf_counter() - started) / len(stack.members)
 
-    def finished(self) -> list[Member]:
-        """The members that have stopped; they leave."""
+    def finished(self) -> Iterator[tuple[Job, Outcome]]:
+        """The outcomes of the members that have stopped; they leave."""
         gone = [member for member in self.members if member.history.finished(member.job.recipe)]
+        if not gone:
+            return
+        self._break_up()
         self.members = [member for member in self.members if not member.history.finished(member.job.recipe)]
-        return gone
+        for stack in stacks(gone):
+            splits, started = self.prepared[stack.members[0].job.recipe.batch_size], perf_counter()
+            test, statistics = stack.evaluate(splits.test), stack.statistics(splits.train)
+            seconds = (perf_counter() - started) / len(stack.members)
+            for member, loss, accuracy, found in zip(stack.members, *test, statistics, strict=True):
+                yield member.job, self._outcome(member, loss, accuracy, found, seconds)
 
-    def outcome(self, member: Member) -> Outcome:
-        """What is kept of a member that has stopped."""
+    def _outcome(self, member: Member, loss: float, accuracy: float, found: Statistics, seconds: float) -> Outcome:
+        """What is kept of a member; the statistic that a stack does not give is measured here."""
         started, job = perf_counter(), member.job
-        splits = self.prepared[job.recipe.batch_size]
-        (loss,), (accuracy,) = Stack([member]).evaluate(splits.test)
-        statistics = statistics_of(job, member.trained(splits.live), self.data)
-        seconds = member.seconds + perf_counter() - started
-        return Outcome(member.history, loss, accuracy, member.best_test_accuracy, statistics, seconds)
+        if "loss_without" in job.needs:
+            weights = member.trained(self.prepared[job.recipe.batch_size].live)
+            dtype = getattr(torch, job.recipe.precision)
+            found["loss_without"] = loss_without(job.network, weights, job.mask, self.data.train, dtype)
+        seconds += member.seconds + perf_counter() - started
+        return Outcome(member.history, loss, accuracy, member.best_test_accuracy, found, seconds)
+
+    def _break_up(self) -> None:
+        """Take the members out of their stacks."""
+        for stack in self.stacks:
+            stack.hand_back()
+        self.stacks = []
+
+
+def stacks(members: Iterable[Member]) -> list[Stack]:
+    """The members side by side: a stack for each network and recipe."""
+    alike: dict[tuple[object, ...], list[Member]] = {}
+    for member in members:
+        alike.setdefault((member.job.recipe, member.job.network), []).append(member)
+    return [Stack(together) for together in alike.values()]
 
 
 def stacked(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
@@ -100,8 +128,7 @@ def stacked(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
         if not at_work.members:
             return
         at_work.epoch()
-        for member in at_work.finished():
-            yield member.job, at_work.outcome(member)
+        yield from at_work.finished()
 
 
 engines.add("stacked", stacked)
