@@ -12,6 +12,7 @@ from dropnet_core.engines import emptied, engines, fastest
 from dropnet_core.engines.batches import Prepared
 from dropnet_core.engines.member import Member, blocks, padded_widths
 from dropnet_core.engines.stack import Stack
+from dropnet_core.engines.walk import Walk
 from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
@@ -170,6 +171,20 @@ def test_padding_and_dropped_units_stay_zero_in_the_stack_at_every_step(tiny):
             assert len(first) == one
             assert not second[:, one:-1].any() and not second[two:-1].any() and not third[:, two:-1].any()
             assert second[-1].nonzero().tolist() == [[len(second[0]) - 1]] and second[-1, -1] == 1  # hands the 1 on
+
+
+def test_steps_by_position_are_the_steps_one_by_one(tiny):
+    """What a GPU records is done here as it stands. Two whole batches and a partial one follow the sixteen."""
+    jobs = [job for job in some_jobs(tiny, "fc19-fc5", Recipe()) if not job.mask.has_empty_layer]
+    prepared = Prepared.of(tiny, 8)
+    walks = [Walk(Stack([Member.of(job, prepared) for job in jobs]), prepared.train, 0.1) for _ in range(2)]
+    for _ in range(2):
+        walks[0].tally.clear()
+        done = walks[0].by_position()
+        assert done == 16 and walks[0].whole == 18
+        walks[0].one_by_one(done)
+        assert walks[0].tally.means(150) == walks[1].epoch()
+    assert torch.equal(*(walk.stack.weights for walk in walks))
 
 
 def test_blocks_hold_all_units_and_few_more():

@@ -7,7 +7,7 @@ All networks of a stack see the same batches. Four ideas make a step fast:
 * In the later layers too only surviving units are left, padded to few different widths; the networks of one padded
   shape are a group, and are multiplied together.
 * Biases are columns of the weight matrices, fed by a unit that is always 1.
-* What only informs, the losses and right answers, is counted for several steps at once.
+* What only informs, the losses and right answers, can be counted for several steps at once (`walk`).
 
 Every product is a batch of equally shaped ones, and their shape depends on the network alone. So a network's
 numbers do not depend on its place in the stack or on its neighbours, bit for bit.
@@ -24,9 +24,8 @@ from torch import Tensor
 
 from dropnet_core.engines.batches import EVALUATED, WHITE, Batches
 from dropnet_core.engines.member import BLOCKS, Member, blocks
+from dropnet_core.engines.tally import Tally
 from dropnet_core.metrics import Statistics
-
-STEPS = 8  # whose losses and right answers are counted together
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,15 @@ class Group:
 
 
 class Stack:
-    """The members' weights side by side, and the arithmetic on them. `members` are put into an order of its own."""
+    """The weights of members that share a network and a recipe, and the arithmetic on them.
+
+    `members` are put into an order of its own.
+    """
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = sorted(members, key=lambda member: member.widths)
-        like = members[0].layers[0]
-        self.device, self.dtype, self.classes = like.device, like.dtype, members[0].job.network.classes
+        like, job = members[0].layers[0], members[0].job
+        self.device, self.dtype, self.classes, self.recipe = like.device, like.dtype, job.network.classes, job.recipe
         self.groups: list[Group] = []
         for widths, together in groupby(self.members, key=lambda member: member.widths):
             same = list(together)
@@ -141,29 +143,9 @@ class Stack:
             layer.baddbmm_(slope, rows, alpha=scale / WHITE**2)
 
     @torch.no_grad()
-    def epoch(self, batches: Batches, rate: float) -> tuple[list[float], list[float]]:
-        """One epoch. Returns the running mean loss and accuracy of each member."""
-        tally = Tally(self)
-        whole = batches.count // batches.size
-        space = self.space(batches.size, STEPS)
-        each = list(zip(batches.columns.unbind(), batches.rows.unbind(), batches.onehot.unbind(), strict=True))
-        for start in range(0, whole, STEPS):
-            stop = min(start + STEPS, whole)
-            for slot, (columns, rows, onehot) in enumerate(each[start:stop]):
-                space.show(columns, rows)
-                self.step(space, onehot, rate, slot)
-            tally.add(space.log_probabilities[: stop - start], batches.labels[start:stop])
-        if rest := batches.count - whole * batches.size:
-            space = self.space(rest)
-            space.show(batches.columns[-1, :, :rest], batches.rows[-1, :rest])
-            self.step(space, batches.onehot[-1, :, :rest], rate)
-            tally.add(space.log_probabilities, batches.labels[-1:, :rest])
-        return tally.means(batches.count)
-
-    @torch.no_grad()
     def evaluate(self, batches: Batches) -> tuple[list[float], list[float]]:
         """Mean loss and accuracy of each member over a split."""
-        tally = Tally(self)
+        tally = Tally(len(self.members), self.classes, self.device)
         for space, labels in self.passes(batches):
             tally.add(space.log_probabilities, labels)
         return tally.means(batches.count)
@@ -181,8 +163,8 @@ class Stack:
         for space, _ in self.passes(batches):
             for layers, values in zip(totals, space.values, strict=True):
                 for total, value in zip(layers, values[:-1], strict=True):
-                    total[0] += value.sum(dim=2, dtype=torch.float64)
-                    total[1] += (value == 0).sum(dim=2)
+                    total[0] += value.sum(dim=2)
+                    total[1] += value.shape[2] - value.sign().sum(dim=2)  # counts zeros in a tenth of the time of ==
         found = []
         for group, layers in zip(self.groups, totals, strict=True):
             shares = [(total / batches.count).cpu().numpy() for total in layers]
@@ -244,33 +226,6 @@ class Space:
     def show(self, columns: Tensor, rows: Tensor) -> None:
         self.columns.copy_(columns)
         self.rows.copy_(rows)
-
-
-class Tally:
-    """Summed losses and right answers of each member."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.loss = torch.zeros(len(stack.members), dtype=torch.float64, device=stack.device)
-        self.right = torch.zeros(len(stack.members), dtype=torch.int64, device=stack.device)
-        self.classes = torch.arange(stack.classes, device=stack.device)[:, None]
-
-    def add(self, log_probability: Tensor, labels: Tensor) -> None:
-        """Count log probabilities (steps, members, classes, images) with labels (steps, images).
-
-        The answer is the first of the most probable classes; max() would name it, in three times the time.
-        """
-        steps, members, _, images = log_probability.shape
-        answer = labels[:, None, None]
-        chosen = log_probability.gather(2, answer.expand(-1, members, -1, -1))
-        earlier = log_probability + torch.where(self.classes < answer, 0.0, -torch.inf).to(log_probability.dtype)
-        best = log_probability.amax(2, keepdim=True)
-        right = (chosen == best) & (earlier.amax(2, keepdim=True) < chosen)
-        right |= best.isnan() & (answer == 0)  # of numbers that are none, the first
-        self.loss -= chosen.transpose(0, 1).reshape(members, -1).sum(1, dtype=torch.float64)
-        self.right += right.sum(dim=(0, 2, 3))
-
-    def means(self, count: int) -> tuple[list[float], list[float]]:
-        return (self.loss / count).tolist(), (self.right.double() / count).tolist()
 
 
 def through_relu(slope: Tensor, value: Tensor) -> None:

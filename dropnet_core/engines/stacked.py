@@ -16,6 +16,7 @@ from dropnet_core.engines.emptied import Emptied
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.member import Member
 from dropnet_core.engines.stack import Stack
+from dropnet_core.engines.walk import Walk
 from dropnet_core.errors import InputError
 from dropnet_core.metrics import Statistics
 from dropnet_core.oracle import loss_without
@@ -29,12 +30,12 @@ ROWS, MEMBERS = 960, 96  # units of the first layer and networks in one stack; m
 class Stacked:
     """The members at work, in stacks of those that share a network and a recipe.
 
-    A stack lasts as long as its members do: in it are the weights as they are now.
+    A stack and its walk last as long as its members do: in it are the weights as they are now.
     """
 
     data: DataSet
     members: list[Member] = field(default_factory=list)
-    stacks: list[Stack] = field(default_factory=list)
+    walks: list[Walk] = field(default_factory=list)
     prepared: dict[int, Prepared] = field(default_factory=dict)
 
     def add(self, job: Job) -> None:
@@ -55,11 +56,12 @@ class Stacked:
 
     def epoch(self) -> None:
         """Train every member for one epoch and evaluate it."""
-        self.stacks = self.stacks or stacks(self.members)
-        for stack in self.stacks:
-            recipe, started = stack.members[0].job.recipe, perf_counter()
-            splits = self.prepared[recipe.batch_size]
-            train = stack.epoch(splits.train, recipe.learning_rate)
+        self.walks = self.walks or [
+            Walk(stack, self._splits(stack).train, stack.recipe.learning_rate) for stack in stacks(self.members)
+        ]
+        for walk in self.walks:
+            stack, started = walk.stack, perf_counter()
+            splits, train = self._splits(stack), walk.epoch()
             validation = stack.evaluate(splits.validation)
             for member, a, b in zip(
                 stack.members, zip(*train, strict=True), zip(*validation, strict=True), strict=True
@@ -82,7 +84,7 @@ class Stacked:
         self._break_up()
         self.members = [member for member in self.members if not member.history.finished(member.job.recipe)]
         for stack in stacks(gone):
-            splits, started = self.prepared[stack.members[0].job.recipe.batch_size], perf_counter()
+            splits, started = self._splits(stack), perf_counter()
             test, statistics = stack.evaluate(splits.test), stack.statistics(splits.train)
             seconds = (perf_counter() - started) / len(stack.members)
             for member, loss, accuracy, found in zip(stack.members, *test, statistics, strict=True):
@@ -100,9 +102,12 @@ class Stacked:
 
     def _break_up(self) -> None:
         """Take the members out of their stacks."""
-        for stack in self.stacks:
-            stack.hand_back()
-        self.stacks = []
+        for walk in self.walks:
+            walk.stack.hand_back()
+        self.walks = []
+
+    def _splits(self, stack: Stack) -> Prepared:
+        return self.prepared[stack.recipe.batch_size]
 
 
 def stacks(members: Iterable[Member]) -> list[Stack]:
