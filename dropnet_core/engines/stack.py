@@ -142,7 +142,7 @@ class Stack:
         for layer, slope, rows in zip(self.first, space.slope_blocks, space.shared_rows, strict=True):
             layer.baddbmm_(slope, rows, alpha=scale / WHITE**2)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def evaluate(self, batches: Batches) -> tuple[list[float], list[float]]:
         """Mean loss and accuracy of each member over a split."""
         tally = Tally(len(self.members), self.classes, self.device)
@@ -150,7 +150,7 @@ class Stack:
             tally.add(space.log_probabilities, labels)
         return tally.means(batches.count)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def statistics(self, batches: Batches) -> list[Statistics]:
         """What `metrics.measure` finds for each member, with its weights as they are in this stack."""
         totals = [

@@ -21,7 +21,7 @@ class Walk:
         self.whole = batches.count // batches.size  # batches without the last one, if that is partial
         self.space = stack.space(batches.size, STEPS)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def epoch(self) -> tuple[list[float], list[float]]:
         """One epoch. Returns the running mean loss and accuracy of each member."""
         self.tally.clear()
