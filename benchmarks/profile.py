@@ -21,9 +21,9 @@ from dropnet_core.stops import Stop
 from dropnet_core.store import Store
 
 ARITHMETIC: dict[str, list[tuple[Any, str]]] = {
-    "training": [(stacked.Stack, "epoch"), (training, "train_epoch")],
+    "training": [(stacked.Walk, "epoch"), (training, "train_epoch")],
     "evaluation": [(stacked.Stack, "evaluate"), (training, "evaluate")],
-    "scoring": [(module, "statistics_of") for module in (stacked, compact, emptied)],
+    "scoring": [(stacked.Stack, "statistics"), *((module, "statistics_of") for module in (compact, emptied))],
 }
 
 

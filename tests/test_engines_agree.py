@@ -9,7 +9,10 @@ from some_jobs import taking, train_all
 
 from dropnet_core.data import DataSet, load
 from dropnet_core.engines import emptied, engines, fastest
-from dropnet_core.engines.stacked import Member, Prepared, Stack
+from dropnet_core.engines.batches import Prepared
+from dropnet_core.engines.member import Member, blocks, padded_widths
+from dropnet_core.engines.stack import Stack
+from dropnet_core.engines.walk import Walk
 from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
@@ -23,14 +26,15 @@ HISTORY = ("train_loss", "train_accuracy", "validation_loss", "validation_accura
 
 
 def some_jobs(data: DataSet, name: str, recipe: Recipe, seeds=range(2)) -> list[Job]:
-    """The full network, random masks, one unit left, and an emptied layer in each place; each seed."""
+    """The full network, random masks, one unit left in all layers and in one, an emptied layer; each seed."""
     network = describe(name, data.shape, data.classes)
     generator = np.random.default_rng(0)
     masks = [Mask.full(network.widths)]
     masks += [Mask(generator.random(w) < share for w in network.widths) for share in (0.8, 0.5, 0.3)]
     masks += [Mask(np.arange(w) < 1 for w in network.widths)]
     for empty in range(len(network.widths)):
-        masks.append(Mask(np.arange(w) < (0 if i == empty else w) for i, w in enumerate(network.widths)))
+        for left in (1, 0):
+            masks.append(Mask(np.arange(w) < (left if i == empty else w) for i, w in enumerate(network.widths)))
     return [Job(recipe, network, seed, seed, mask) for seed in seeds for mask in masks]
 
 
@@ -51,7 +55,7 @@ def difference(a: Outcome, b: Outcome) -> float:
 @pytest.mark.parametrize(
     ("engine", "name"),
     [("compact", "fc9-fc5"), ("compact", "conv5-conv3-dense4")]
-    + [("stacked", n) for n in ("fc9", "fc9-fc5", "fc6-dense5-fc4", "dense7-fc6")],
+    + [("stacked", n) for n in ("fc9", "fc40-fc17", "fc6-dense5-fc4", "dense7-fc6")],
 )
 def test_engines_agree_with_the_reference_in_float64(tiny, engine, name):
     jobs = some_jobs(tiny, name, FLOAT64)
@@ -126,15 +130,18 @@ def test_engines_agree_on_the_oracles_statistic(tiny):
 
 @pytest.mark.parametrize("engine", ["stacked", "compact"])
 def test_an_outcome_does_not_depend_on_neighbours_or_place(tiny, engine):
-    name = "fc17-fc5" if engine == "stacked" else "conv4-conv3"
+    name = "fc40-fc17" if engine == "stacked" else "conv4-conv3"
     jobs = some_jobs(tiny, name, Recipe(max_epochs=3), seeds=range(4))
     crowd = some_jobs(tiny, name, Recipe(max_epochs=3), seeds=range(4, 13 if engine == "stacked" else 5))
     if engine == "stacked":  # networks with an empty layer are not in the stack
-        assert sum(not job.mask.has_empty_layer for job in crowd + jobs) > 50
+        in_the_stack = [job for job in crowd + jobs if not job.mask.has_empty_layer]
+        assert len(in_the_stack) > 50 and len({padded_widths(job) for job in in_the_stack}) == 3
     alone = [train_all(engine, tiny, [job])[job] for job in jobs]
     in_other_places = train_all(engine, tiny, jobs[::-1])
     beside_five = {
-        job: outcome for i in range(0, 28, 6) for job, outcome in train_all(engine, tiny, jobs[i : i + 6]).items()
+        job: outcome
+        for i in range(0, len(jobs), 6)
+        for job, outcome in train_all(engine, tiny, jobs[i : i + 6]).items()
     }
     in_a_crowd = train_all(engine, tiny, [*crowd, *jobs])
     for job, outcome in zip(jobs, alone, strict=True):
@@ -143,19 +150,59 @@ def test_an_outcome_does_not_depend_on_neighbours_or_place(tiny, engine):
 
 
 def test_padding_and_dropped_units_stay_zero_in_the_stack_at_every_step(tiny):
-    jobs = [job for job in some_jobs(tiny, "fc9-fc5", Recipe()) if not job.mask.has_empty_layer]
-    prepared = Prepared.of(tiny, torch.float32)
+    jobs = [job for job in some_jobs(tiny, "fc19-fc5", Recipe()) if not job.mask.has_empty_layer]
+    prepared = Prepared.of(tiny, 32)
     stack = Stack([Member.of(job, prepared) for job in jobs])
-    for images, labels in zip(prepared.train.images.split(32), prepared.train.labels.split(32), strict=True):
-        stack.step(images, labels, 0.1)
+    assert {group.widths for group in stack.groups} == {(16, 16), (32, 16)}
+    space = stack.space(32)
+    own = torch.cat(stack.places)
+    assert len(own.unique()) == len(own) < stack.rows  # some blocks are padded, and no row has two owners
+    for columns, rows, onehot in zip(prepared.train.columns, prepared.train.rows, prepared.train.onehot, strict=True):
+        before = stack.weights.clone()
+        space.show(columns, rows)
+        stack.step(space, onehot, 0.1)
+        assert not torch.equal(stack.weights, before)
+        padding = torch.ones(stack.rows, dtype=torch.bool)
+        padding[own] = False
+        assert not stack.weights[padding].any() and not stack.weights[:, len(prepared.live) + 1 :].any()
         stack.hand_back()
         for member in stack.members:
-            (first, second, third), (dropped1, dropped2) = member.layers, (~kept for kept in member.job.mask.layers)
-            assert not first[len(dropped1) - int(dropped1.sum()) :].any()
-            assert not second[:, :9][:, dropped1].any() and not second[:5][dropped2].any()
-            assert not third[:, :5][:, dropped2].any()
-            assert second[5].nonzero().tolist() == [[9]] and second[5, 9] == 1  # hands the constant on
-            assert not second[6:].any() and not second[:, 10:].any() and not third[:, 6:].any()
+            (first, second, third), (one, two) = member.layers, (int(kept.sum()) for kept in member.job.mask.layers)
+            assert len(first) == one
+            assert not second[:, one:-1].any() and not second[two:-1].any() and not third[:, two:-1].any()
+            assert second[-1].nonzero().tolist() == [[len(second[0]) - 1]] and second[-1, -1] == 1  # hands the 1 on
+
+
+def test_steps_by_position_are_the_steps_one_by_one(tiny):
+    """What a GPU records is done here as it stands. Two whole batches and a partial one follow the sixteen."""
+    jobs = [job for job in some_jobs(tiny, "fc19-fc5", Recipe()) if not job.mask.has_empty_layer]
+    prepared = Prepared.of(tiny, 8)
+    walks = [Walk(Stack([Member.of(job, prepared) for job in jobs]), prepared.train, 0.1) for _ in range(2)]
+    for _ in range(2):
+        walks[0].tally.clear()
+        done = walks[0].by_position()
+        assert done == 16 and walks[0].whole == 18
+        walks[0].one_by_one(done)
+        assert walks[0].tally.means(150) == walks[1].epoch()
+    assert torch.equal(*(walk.stack.weights for walk in walks))
+
+
+def test_blocks_hold_all_units_and_few_more():
+    assert [blocks(units) for units in (0, 1, 2, 3, 4, 5, 8, 9, 16, 19)] == [
+        [], [2], [2], [4], [4], [8], [8], [8, 2], [8, 8], [8, 8, 4]
+    ]  # fmt: skip
+
+
+def test_a_padded_shape_depends_on_the_network_alone_and_has_room_for_the_constant(tiny):
+    def widths(name: str, *left: int) -> tuple[int, ...]:
+        network = describe(name, tiny.shape, 3)
+        kept = [np.arange(width) < units for width, units in zip(network.widths, left, strict=True)]
+        return padded_widths(Job(Recipe(), network, 0, 0, Mask(kept)))
+
+    assert widths("fc40-fc40", 40, 40) == (48, 48)
+    assert widths("fc40-fc40", 15, 1) == (16, 16)
+    assert widths("fc40-fc40", 15, 16) == (32, 32)
+    assert widths("fc100-fc7", 90, 7) == (96, 16)  # never wider than the whole layer
 
 
 def test_a_network_that_stops_makes_room_for_waiting_jobs(tiny, monkeypatch):
