@@ -68,7 +68,7 @@ def read(file: Path) -> pd.DataFrame:
     if not file.is_file():
         return pd.DataFrame(columns=COLUMNS)
     try:
-        found = pd.read_csv(file, keep_default_na=False)
+        found = pd.read_csv(file, keep_default_na=False, dtype={"at": str})  # also where all are numbers
     except ValueError as error:
         raise InputError(f"{file.name} is no table of measurements ({error}); remove it and measure again") from None
     if list(found.columns) != COLUMNS:

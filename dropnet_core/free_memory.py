@@ -58,6 +58,6 @@ def groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, tuple[str, str]]]
         if kinds and "memory" not in kinds.split(","):
             continue
         top, names = (root / "sys/fs/cgroup/memory", VERSION_1) if kinds else (root / "sys/fs/cgroup", VERSION_2)
-        parts = [part for part in path.split("/") if part not in ("", "..")]
+        parts = [part for part in path.split("/") if part]
         for depth in range(len(parts) + 1):
             yield top.joinpath(*parts[:depth]), names

@@ -178,6 +178,14 @@ def test_a_part_that_is_measured_again_replaces_its_rows_only(tmp_path):
     assert "times faster" in text and "7 to 12" in text
 
 
+def test_a_place_that_is_a_number_stays_as_it_was_written(tmp_path):
+    file = tmp_path / "speed.csv"
+    rows.table(
+        [Row.of("deep", "VGG19", "times faster", "compact/reference", at, [1.0], "times") for at in "14"]
+    ).to_csv(file, index=False)
+    assert rows.read(file)["at"].tolist() == ["1", "4"]
+
+
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "speed.csv").write_text(content)

@@ -83,8 +83,8 @@ def test_what_is_foretold_of_a_compacted_network_counts_whole_first_weights():
     step, scoring = deep.foretold("compact", "vgg19/16", 0.25)
     weights = [sum(torch.Size(s).numel() for s in network.weight_shapes().values()) for network in (one.network, small)]
     gone = 4 * (weights[0] - weights[1]) / 1e6
-    assert step == pytest.approx(step_bytes(small, 32) / 1e6 + gone, rel=0.01)
-    assert scoring == pytest.approx(pass_bytes(small, 250) / 1e6 + 2 * gone, rel=0.01)
+    assert step == pytest.approx(step_bytes(small, 32) / 1e6 + gone, rel=1e-3)
+    assert scoring == pytest.approx(pass_bytes(small, 250) / 1e6 + 2 * gone, rel=1e-3)
     assert deep.foretold("reference", "vgg19/16", 0.25) == deep.foretold("reference", "vgg19/16", 1.0)
 
 

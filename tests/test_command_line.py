@@ -106,6 +106,12 @@ def test_a_dry_run_trains_nothing(tmp_path, capsys):
     assert len(Store()) == 0 and not list((tmp_path / "results").iterdir())
 
 
+def test_workers_that_the_memory_cannot_hold_are_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 1_000_000)
+    assert run("--seeds", 0, "--workers", 2) == 2
+    assert "use workers=1" in capsys.readouterr().err and not list((tmp_path / "results").iterdir())
+
+
 def test_a_time_budget_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     ticks = iter(range(10_000))
     with monkeypatch.context() as patch:

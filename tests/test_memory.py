@@ -4,7 +4,7 @@ import torch
 from dropnet_core import memory
 from dropnet_core.data import DataSet, Split
 from dropnet_core.errors import InputError
-from dropnet_core.memory import SETS, WORKER, check_memory, largest_batch, pass_bytes, step_bytes
+from dropnet_core.memory import WORKER, at_peak, check_memory, course, largest_batch, pass_bytes, step_bytes
 from dropnet_core.networks import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import large_batches
@@ -32,6 +32,21 @@ def free(monkeypatch):
         monkeypatch.setattr(memory, "free_bytes", lambda device: count)
 
     return said
+
+
+def test_the_course_of_some_work_is_split_into_a_fixed_part_and_one_for_each_image():
+    """Two weights at first, one of them let go; then values, whose views hold nothing more."""
+
+    def work(images: int) -> None:
+        weights = [torch.zeros(100), torch.zeros(50)]
+        del weights[0]
+        values = torch.zeros(images, 3)
+        torch.add(values, 1, out=values)
+        values[1:].flatten()
+
+    found = course(work)
+    assert found == {(400, 0), (600, 0), (200, 12)}
+    assert [at_peak(found, images) for images in (1, 100)] == [600, 1400]
 
 
 def test_a_step_of_a_dense_network_counted_by_hand():
@@ -71,8 +86,9 @@ def test_scoring_counted_by_hand():
     network, count = describe("conv8-conv4", (3, 16, 16), 10), 500
     value, images = 8 * 256 * count, 3 * 256 * count
     weights = sum(torch.Size(shape).numel() for shape in network.weight_shapes().values())
-    expected = 4 * (2 * value + images + (SETS + 1) * weights) + max(4 * value, 4 * value + value)
+    expected = 4 * (2 * value + images + 6 * weights) + max(4 * value, 4 * value + value)
     assert pass_bytes(network, count) == pytest.approx(expected, rel=0.02)
+    assert 4 * 6 * weights < pass_bytes(network, 0) < 4 * 6.5 * weights
 
 
 def test_scoring_many_images_takes_more_than_a_step(images, free):
