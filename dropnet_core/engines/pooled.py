@@ -1,0 +1,78 @@
+"""The largest of the four corners of a pooling window, and what a layer of a hand-written step is.
+
+A layer holds the buffers for batches of one size, so that a step asks the system for little memory, and shares its
+weights with the layers for batches of other sizes. A convolution's weights are
+
+taps  (9, channels, units), one matrix for each pixel of the 3x3 kernel
+bias  (units,)
+
+Values and slopes, the loss's derivatives by them, are laid out as (n, height, width, channels). The 2x2 max-pool comes
+before the ReLU, which gives the same values; of equal ones it takes the first, as PyTorch's does.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Layer(Protocol):
+    """One layer of a step for batches of one size.
+
+    input  all that it reads, with a border of zeros where it wants one
+    inner  (n, height, width, channels), the part of it that the layer before fills
+    """
+
+    input: Tensor
+    inner: Tensor
+
+    def forward(self, value: Tensor) -> None:
+        """Fill `value` (n, height, width, units), the next layer's `inner`."""
+
+    def backward(self, slope: Tensor, scale: float) -> Tensor:
+        """Move the weights by `scale` times their derivatives; return the slope of what was read."""
+
+
+def as_taps(weight: Tensor) -> Tensor:
+    """A convolution's weight (units, channels, 3, 3) as (9, channels, units)."""
+    return weight.permute(2, 3, 1, 0).reshape(9, *weight.shape[1::-1]).contiguous()
+
+
+def from_taps(taps: Tensor) -> Tensor:
+    """The weight (units, channels, 3, 3) of taps, as a view."""
+    return taps.unflatten(0, (3, 3)).permute(3, 2, 0, 1)
+
+
+def through_relu(slope: Tensor, value: Tensor, out: Tensor) -> Tensor:
+    """The slope where the value is above 0, and 0 elsewhere."""
+    return torch.ops.aten.threshold_backward.grad_input(slope, value, 0, grad_input=out)
+
+
+class Pool:
+    """The 2x2 max-pool of values that lie apart by their corner of the window: `corners` (4, windows, units).
+
+    On the way back slopes are not sorted by corner, which takes many passes over memory, but into four sums: of all
+    windows, of those whose largest value is in corner 1, in the lower row, in corner 3. ROUTES turns these into the
+    slopes of the corners. What follows is linear, so that it can be multiplied into a small matrix there.
+    """
+
+    ROUTES = ((1.0, -1.0, -1.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, -1.0), (0.0, 0.0, 0.0, 1.0))
+    PLANES = 10  # of windows x units numbers each
+
+    def __init__(self, memory: Tensor, windows: int, units: int) -> None:
+        planes = memory[: self.PLANES * windows * units].view(self.PLANES, windows, units)
+        self.corners, self.rows, self.sums = planes.split([4, 2, 4])
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Fill `value` (windows, units) with the largest of the corners."""
+        torch.maximum(self.corners[0::2], self.corners[1::2], out=self.rows)
+        return torch.maximum(self.rows[0], self.rows[1], out=value)
+
+    def backward(self) -> Tensor:
+        """The four sums (4, windows, units), of which the first holds the slopes of the pooled values already."""
+        whole, second, lower, fourth = self.sums
+        through_relu(whole, torch.sub(self.rows[1], self.rows[0], out=lower), lower)
+        lead = torch.sub(self.corners[1::2], self.corners[0::2], out=self.rows)
+        through_relu(torch.sub(whole, lower, out=second), lead[0], second)
+        through_relu(lower, lead[1], fourth)
+        return self.sums
