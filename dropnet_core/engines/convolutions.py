@@ -1,29 +1,32 @@
-"""Plain convolutional networks, Models B and C, trained by a step written by hand: no autograd, buffers used again."""
-
-from collections.abc import Iterator, Sequence
+"""Plain convolutional networks, the paper's Models B and C, trained by a step written by hand, without autograd."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dropnet_core.data import DataSet, Split
+from dropnet_core.architecture import Network
+from dropnet_core.data import DataSet
 from dropnet_core.engines.direct import Direct
-from dropnet_core.engines.pooled import Layer, as_taps, from_taps, through_relu
+from dropnet_core.engines.pooled import Layer, Seen, as_taps, from_taps, seen, through_relu
 from dropnet_core.engines.tiled import Tiled
-from dropnet_core.engines.windows import LiveBatches, Windowed
-from dropnet_core.networks import Network, Weights
+from dropnet_core.engines.windows import Batch, Batches, Windowed
+from dropnet_core.metrics import Statistics
+from dropnet_core.networks import Weights
 from dropnet_core.recipe import Recipe
 
-LARGE_MAP, FEW_CHANNELS = 8, 32  # on larger maps with fewer channels PyTorch's convolution is faster than tiles
+Parameters = list[tuple[Tensor, Tensor]]
+"""The weight and the bias of each layer: taps of a convolution (see `pooled`); of a dense layer (out, in), the columns
+of which follow (height, width, channels)."""
+
+SMALL_MAP = 7  # up to this height or width,
+FEW_PRODUCTS = 100  # and up to so many pairs of channel and unit, a convolution is faster in tiles
 
 
 def plain(network: Network) -> bool:
-    """Whether a network is convolutions with max-pools and dense layers behind them, none of them emptied."""
-    pools = [layer.pool for layer in network.layers if layer.kind == "conv"]
-    return (
-        network.layers[0].kind == "conv"
-        and all(layer.kind in ("conv", "dense") and layer.units and not layer.norm for layer in network.layers)
-        and set(pools) == {"max"}
+    """Whether a network is nothing but convolutions, each with a max-pool behind it, and dense layers, none empty."""
+    return network.layers[0].kind == "conv" and all(
+        layer.units and (layer.kind == "dense" or (layer.kind == "conv" and layer.pool == "max" and not layer.norm))
+        for layer in network.layers
     )
 
 
@@ -31,12 +34,13 @@ class Dense:
     """A dense layer, with a ReLU behind all but the last."""
 
     def __init__(self, weight: Tensor, bias: Tensor, count: int, maps: tuple[int, int, int], last: bool) -> None:
+        """`maps` is the (channels, height, width) that it reads."""
         self.weight, self.bias, self.last = weight, bias, last
         channels, height, width = maps
         self.input = self.inner = weight.new_zeros(count, height, width, channels)
         self.flat = self.input.flatten(1)
         self.slope = torch.empty_like(self.input)
-        self.after = weight.new_empty(count, len(bias))
+        self.slope_behind = weight.new_empty(count, len(bias))
 
     def forward(self, value: Tensor) -> None:
         self.value = torch.addmm(self.bias, self.flat, self.weight.t(), out=value.flatten(1))
@@ -46,99 +50,140 @@ class Dense:
     def backward(self, slope: Tensor, scale: float) -> Tensor:
         slope = slope.flatten(1)
         if not self.last:
-            slope = through_relu(slope, self.value, self.after)
+            slope = through_relu(slope, self.value, self.slope_behind)
         torch.mm(slope, self.weight, out=self.slope.flatten(1))
         self.weight.addmm_(slope.t(), self.flat, alpha=scale)
         self.bias.add_(slope.sum(0), alpha=scale)
         return self.slope
 
+    def seen(self) -> Seen:
+        return seen(self.value.clone().unsqueeze(1))
+
 
 class Step:
     """The layers of a network for batches of one size, and the arithmetic of a step through them."""
 
-    def __init__(self, network: Network, parts: Sequence[tuple[Tensor, Tensor]], count: int) -> None:
-        last = len(network.layers)
+    def __init__(self, network: Network, parameters: Parameters, count: int, looking: bool = False) -> None:
+        """`looking` says that the layers' values are asked for, which tiles do not give."""
         self.layers: list[Layer] = []
-        for i, ((weight, bias), maps) in reversed(list(enumerate(zip(parts, network.inputs(), strict=True)))):
-            _, height, width = maps
+        for i, maps in reversed(list(enumerate(network.inputs()))):
+            (weight, bias), (channels, height, width) = parameters[i], maps
+            here, even = weight.device.type == "cpu", height % 2 == width % 2 == 0
+            small = min(height, width) <= SMALL_MAP or channels * len(bias) <= FEW_PRODUCTS
             layer: Layer
             if weight.dim() == 2:
-                layer = Dense(weight, bias, count, maps, last=i == last)
-            elif i == 0 and weight.device.type == "cpu":
-                layer = Windowed(weight, bias, height, width, self.layers[0].input, self.layers[0].inner)
-            elif weight.device.type == "cpu" and (min(height, width) < LARGE_MAP or min(weight.shape[1:]) >= FEW_CHANNELS):
+                layer = Dense(weight, bias, count, maps, last=i == len(network.layers))
+            elif i == 0 and here and (even or not looking):
+                layer = Windowed(weight, bias, self.layers[0].input, self.layers[0].inner)
+            elif i > 0 and here and small and not looking:
                 layer = Tiled(weight, bias, count, height, width)
             else:
                 layer = Direct(weight, bias, count, height, width, first=i == 0)
             self.layers.insert(0, layer)
+        first = self.layers[0]
+        assert isinstance(first, Windowed | Direct)
+        self.first, self.values = first, [layer.inner for layer in self.layers[1:]]
 
-    def forward(self, batch, logits: Tensor) -> None:
-        """Fill `logits` (n, classes) for a batch of images as the first layer reads it."""
-        self.layers[0].read(batch)
-        for layer, following in zip(self.layers, [*(layer.inner for layer in self.layers[1:]), logits], strict=True):
-            layer.forward(following)
+    def forward(self, batch: Batch, logits: Tensor) -> None:
+        """Fill `logits` (n, classes)."""
+        self.first.read(batch)
+        for layer, value in zip(self.layers, [*self.values, logits], strict=True):
+            layer.forward(value)
 
-    def learn(self, batch, answers: Tensor, logits: Tensor, rate: float) -> None:
-        """One step of gradient descent towards answers (n, classes), which are 1 at the label and 0 elsewhere."""
+    def look(self, batch: Batch, logits: Tensor) -> list[Seen]:
+        """What is to be known of the values of every hidden layer, before they are pooled."""
+        found = []
+        self.first.read(batch)
+        for layer, value in zip(self.layers, [*self.values, logits], strict=True):
+            layer.forward(value)
+            if layer is not self.layers[-1]:
+                assert not isinstance(layer, Tiled)
+                found.append(layer.seen())
+        return found
+
+    def learn(self, batch: Batch, answers: Tensor, logits: Tensor, rate: float) -> None:
+        """One step of gradient descent. `answers` (n, classes) are 1 at an image's label and 0 elsewhere."""
         self.forward(batch, logits)
         slope = torch.softmax(logits, dim=1).sub_(answers)
         for layer in reversed(self.layers):
             slope = layer.backward(slope, -rate / len(answers))
 
 
-def judge(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+class Convolutions:
+    """One network in training, on the CPU.
+
+    data     the three splits in batches, shared with the jobs before and after
+    """
+
+    def __init__(self, network: Network, weights: Weights, recipe: Recipe, data: DataSet, batches: dict[str, Batches]):
+        self.network, self.recipe, self.data, self.batches = network, recipe, data, batches
+        self.parameters: Parameters = []
+        for i, (channels, height, width) in enumerate(network.inputs()):
+            weight, bias = weights[f"{i}.weight"], weights[f"{i}.bias"].clone()
+            if weight.dim() == 2:
+                weight = weight.unflatten(1, (channels, height, width)).permute(0, 2, 3, 1).flatten(1)
+            self.parameters.append((as_taps(weight) if weight.dim() == 4 else weight.contiguous(), bias))
+        self._steps: dict[tuple[int, bool], Step] = {}
+
+    def trained(self) -> Weights:
+        """The weights as they are now, by their names in the description."""
+        found: Weights = {}
+        for i, ((weight, bias), maps) in enumerate(zip(self.parameters, self.network.inputs(), strict=True)):
+            channels, height, width = maps
+            if weight.dim() == 2:
+                weight = weight.unflatten(1, (height, width, channels)).permute(0, 3, 1, 2).flatten(1)
+            found[f"{i}.weight"] = (from_taps(weight) if weight.dim() == 3 else weight).contiguous()
+            found[f"{i}.bias"] = bias
+        return found
+
+    def step(self, count: int, looking: bool = False) -> Step:
+        """The step for batches of this many images."""
+        if (count, looking) not in self._steps:
+            self._steps[count, looking] = Step(self.network, self.parameters, count, looking)
+        return self._steps[count, looking]
+
+    @torch.no_grad()
+    def epoch(self, order: Tensor | None) -> tuple[float, float]:
+        """One epoch in this order. Returns the running mean loss and accuracy."""
+        labels = self.data.train.labels if order is None else self.data.train.labels[order]
+        answers = F.one_hot(labels, self.network.classes).to(self.parameters[0][0].dtype)
+        logits, size = torch.empty_like(answers), self.recipe.batch_size
+        batches = self.batches["train"](size, order)
+        for batch, right, out in zip(batches, answers.split(size), logits.split(size), strict=True):
+            self.step(len(out)).learn(batch, right, out, self.recipe.learning_rate)
+        return judged(logits, labels)
+
+    @torch.no_grad()
+    def evaluate(self, part: str) -> tuple[float, float]:
+        """Mean loss and accuracy over "validation" or "test"."""
+        labels, size = self.data.parts[part].labels, self.recipe.batch_size
+        logits = self.parameters[0][0].new_empty(len(labels), self.network.classes)
+        for batch, out in zip(self.batches[part](size), logits.split(size), strict=True):
+            self.step(len(out)).forward(batch, out)
+        return judged(logits, labels)
+
+    @torch.no_grad()
+    def statistics(self) -> Statistics:
+        """What `metrics.measure` finds on the training images, up to rounding."""
+        count, size = len(self.data.train), self.recipe.batch_size
+        logits = self.parameters[0][0].new_empty(size, self.network.classes)
+        found: list[Seen] = []
+        for batch in self.batches["train"](size):
+            step = self.step(len(batch.images), looking=True)
+            now = step.look(batch, logits[: len(batch.images)])
+            found = [a + b for a, b in zip(found, now, strict=True)] if found else now
+        statistics: Statistics = {name: [] for name in ("mean_of_abs", "abs_of_mean", "zeros", "zero_maps")}
+        for i in self.network.masked_layers:
+            _, height, width = self.network.inputs()[i] if self.network.layers[i].kind == "conv" else (1, 1, 1)
+            whole, above, silent = (found[i] / count).cpu().numpy()
+            for name in ("mean_of_abs", "abs_of_mean"):  # the same where nothing is negative
+                statistics[name].append(whole / (height * width))
+            statistics["zeros"].append(1 - above / (height * width))
+            statistics["zero_maps"].append(silent)
+        return statistics
+
+
+def judged(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     """Mean loss and accuracy."""
     loss = F.cross_entropy(logits.double(), labels)
     return loss.item(), int((logits.argmax(dim=1) == labels).sum()) / len(labels)
-
-
-class Convolutions:
-    """One network in training."""
-
-    def __init__(self, network: Network, weights: Weights, recipe: Recipe, live: dict[str, LiveBatches]) -> None:
-        self.network, self.recipe, self.live = network, recipe, live
-        self.parts = []
-        for i, maps in enumerate(network.inputs()):
-            weight, bias = weights[f"{i}.weight"], weights[f"{i}.bias"].clone()
-            self.parts.append((as_taps(weight) if weight.dim() == 4 else in_maps(weight, maps), bias))
-        self.steps: dict[int, Step] = {}
-
-    def step(self, count: int) -> Step:
-        if count not in self.steps:
-            self.steps[count] = Step(self.network, self.parts, count)
-        return self.steps[count]
-
-    @torch.no_grad()
-    def epoch(self, data: DataSet, order: Tensor | None) -> tuple[float, float]:
-        labels = data.train.labels if order is None else data.train.labels[order]
-        dtype = self.parts[0][0].dtype
-        answers, size = F.one_hot(labels, data.classes).to(dtype), self.recipe.batch_size
-        logits = torch.empty_like(answers)
-        for batch, right, out in zip(self.live["train"](size, order), answers.split(size), logits.split(size), strict=True):
-            self.step(len(right)).learn(batch, right, out, self.recipe.learning_rate)
-        return judge(logits, labels)
-
-    @torch.no_grad()
-    def evaluate(self, part: str, split: Split) -> tuple[float, float]:
-        size = self.recipe.batch_size
-        logits = self.parts[-1][0].new_empty(len(split), self.network.classes)
-        for batch, out in zip(self.live[part](size), logits.split(size), strict=True):
-            self.step(len(out)).forward(batch, out)
-        return judge(logits, split.labels)
-
-    def trained(self) -> Weights:
-        found: Weights = {}
-        for i, ((weight, bias), maps) in enumerate(zip(self.parts, self.network.inputs(), strict=True)):
-            found[f"{i}.weight"] = from_taps(weight) if weight.dim() == 3 else from_maps(weight, maps)
-            found[f"{i}.bias"] = bias
-        return {name: weight.clone(memory_format=torch.contiguous_format) for name, weight in found.items()}
-
-
-def in_maps(weight: Tensor, maps: tuple[int, int, int]) -> Tensor:
-    """A dense weight whose columns follow (channels, height, width), with columns by (height, width, channels)."""
-    return weight.unflatten(1, maps).permute(0, 2, 3, 1).flatten(1).contiguous()
-
-
-def from_maps(weight: Tensor, maps: tuple[int, int, int]) -> Tensor:
-    channels, height, width = maps
-    return weight.unflatten(1, (height, width, channels)).permute(0, 3, 1, 2).flatten(1)

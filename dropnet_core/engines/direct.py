@@ -1,10 +1,11 @@
-"""A convolution by PyTorch's libraries: the best way for few channels on large maps, and on GPUs."""
+"""A convolution by PyTorch's libraries: the best way for large maps with many channels, and on GPUs."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dropnet_core.engines.pooled import from_taps, through_relu
+from dropnet_core.engines.pooled import Seen, from_taps, seen
+from dropnet_core.engines.windows import Batch
 
 
 class Direct:
@@ -15,19 +16,19 @@ class Direct:
         self.taps, self.bias, self.first = taps, bias, first
         self.input = self.inner = taps.new_zeros(count, height, width, taps.shape[1])
 
-    def read(self, images: Tensor) -> None:
-        """Take in a batch of images, uint8 (n, C, H, W)."""
-        self.inner.copy_(images.permute(0, 2, 3, 1)).div_(255)
+    def read(self, batch: Batch) -> None:
+        self.inner.copy_(batch.images.permute(0, 2, 3, 1)).div_(255)
 
     def forward(self, value: Tensor) -> None:
-        self.value = value.permute(0, 3, 1, 2)
         self.kernel = from_taps(self.taps).contiguous(memory_format=torch.channels_last)
         self.maps = F.conv2d(self.inner.permute(0, 3, 1, 2), self.kernel, self.bias, padding=1)
-        largest, self.winners = torch.ops.aten.max_pool2d_with_indices(self.maps, [2, 2])
-        torch.clamp_min(largest, 0, out=self.value)
+        self.value, self.winners = torch.ops.aten.max_pool2d_with_indices(self.maps, [2, 2])
+        value.copy_(self.value.clamp_(min=0).permute(0, 2, 3, 1))
 
     def backward(self, slope: Tensor, scale: float) -> Tensor:
-        slope = torch.ops.aten.threshold_backward(slope.permute(0, 3, 1, 2), self.value, 0)
+        slope = torch.ops.aten.threshold_backward.grad_input(
+            slope.permute(0, 3, 1, 2), self.value, 0, grad_input=torch.empty_like(self.value)
+        )
         slope = torch.ops.aten.max_pool2d_with_indices_backward(
             slope, self.maps, [2, 2], [2, 2], [0, 0], [1, 1], False, self.winners
         )
@@ -38,3 +39,6 @@ class Direct:
         from_taps(self.taps).add_(kernel, alpha=scale)
         self.bias.add_(bias, alpha=scale)
         return self.inner if self.first else before.permute(0, 2, 3, 1)
+
+    def seen(self) -> Seen:
+        return seen(self.maps.clamp_(min=0).permute(0, 2, 3, 1).flatten(1, 2))

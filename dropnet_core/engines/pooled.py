@@ -1,4 +1,4 @@
-"""The largest of the four corners of a pooling window, and what a layer of a hand-written step is.
+"""What a layer of a hand-written step is, and the 2x2 max-pool of values that lie apart by corner.
 
 A layer holds the buffers for batches of one size, so that a step asks the system for little memory, and shares its
 weights with the layers for batches of other sizes. A convolution's weights are
@@ -6,14 +6,26 @@ weights with the layers for batches of other sizes. A convolution's weights are
 taps  (9, channels, units), one matrix for each pixel of the 3x3 kernel
 bias  (units,)
 
-Values and slopes, the loss's derivatives by them, are laid out as (n, height, width, channels). The 2x2 max-pool comes
-before the ReLU, which gives the same values; of equal ones it takes the first, as PyTorch's does.
+Values and slopes, the loss's derivatives by them, are seen as (n, height, width, channels), however they lie in
+memory. The 2x2 max-pool comes before the ReLU, which gives the same values; of equal ones it takes the first, as
+PyTorch's does.
 """
 
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+Seen = Tensor
+"""(3, units), float64: the sum of a unit's values over all images and places, the number of those above 0, and the
+number of images in which there are none."""
+
+
+def seen(values: Tensor) -> Seen:
+    """What is to be known of values (n, places, units), which are not negative. Destroys them."""
+    per_image = values.sum(dim=1)
+    silent = (per_image == 0).sum(dim=0)
+    return torch.stack([per_image.sum(0, dtype=torch.float64), values.sign_().sum((0, 1), dtype=torch.float64), silent])
 
 
 class Layer(Protocol):
@@ -49,7 +61,7 @@ def through_relu(slope: Tensor, value: Tensor, out: Tensor) -> Tensor:
 
 
 class Pool:
-    """The 2x2 max-pool of values that lie apart by their corner of the window: `corners` (4, windows, units).
+    """The 2x2 max-pool of values that lie apart by their corner of the window: `corners` (4, a, b).
 
     On the way back slopes are not sorted by corner, which takes many passes over memory, but into four sums: of all
     windows, of those whose largest value is in corner 1, in the lower row, in corner 3. ROUTES turns these into the
@@ -57,19 +69,20 @@ class Pool:
     """
 
     ROUTES = ((1.0, -1.0, -1.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, -1.0), (0.0, 0.0, 0.0, 1.0))
-    PLANES = 10  # of windows x units numbers each
+    PLANES = 10  # of a x b numbers each
 
-    def __init__(self, memory: Tensor, windows: int, units: int) -> None:
-        planes = memory[: self.PLANES * windows * units].view(self.PLANES, windows, units)
+    def __init__(self, memory: Tensor, a: int, b: int) -> None:
+        """`memory` has room for all planes."""
+        planes = memory[: self.PLANES * a * b].view(self.PLANES, a, b)
         self.corners, self.rows, self.sums = planes.split([4, 2, 4])
 
     def forward(self, value: Tensor) -> Tensor:
-        """Fill `value` (windows, units) with the largest of the corners."""
+        """Fill `value` (a, b) with the largest of the corners."""
         torch.maximum(self.corners[0::2], self.corners[1::2], out=self.rows)
         return torch.maximum(self.rows[0], self.rows[1], out=value)
 
     def backward(self) -> Tensor:
-        """The four sums (4, windows, units), of which the first holds the slopes of the pooled values already."""
+        """The four sums (4, a, b), of which the first holds the slopes of the pooled values already."""
         whole, second, lower, fourth = self.sums
         through_relu(whole, torch.sub(self.rows[1], self.rows[0], out=lower), lower)
         lead = torch.sub(self.corners[1::2], self.corners[0::2], out=self.rows)
