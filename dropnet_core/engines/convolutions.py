@@ -38,12 +38,12 @@ class Dense:
         self.weight, self.bias, self.last = weight, bias, last
         channels, height, width = maps
         self.input = self.inner = weight.new_zeros(count, height, width, channels)
-        self.flat = self.input.flatten(1)
         self.slope = torch.empty_like(self.input)
+        self.input_flat, self.slope_flat, self.weight_t = self.input.flatten(1), self.slope.flatten(1), weight.t()
         self.slope_behind = weight.new_empty(count, len(bias))
 
     def forward(self, value: Tensor) -> None:
-        self.value = torch.addmm(self.bias, self.flat, self.weight.t(), out=value.flatten(1))
+        self.value = torch.addmm(self.bias, self.input_flat, self.weight_t, out=value.flatten(1))
         if not self.last:
             self.value.clamp_(min=0)
 
@@ -51,8 +51,8 @@ class Dense:
         slope = slope.flatten(1)
         if not self.last:
             slope = through_relu(slope, self.value, self.slope_behind)
-        torch.mm(slope, self.weight, out=self.slope.flatten(1))
-        self.weight.addmm_(slope.t(), self.flat, alpha=scale)
+        torch.mm(slope, self.weight, out=self.slope_flat)
+        self.weight.addmm_(slope.t(), self.input_flat, alpha=scale)
         self.bias.add_(slope.sum(0), alpha=scale)
         return self.slope
 

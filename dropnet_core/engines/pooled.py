@@ -1,7 +1,8 @@
 """What a layer of a hand-written step is, and the 2x2 max-pool of values that lie apart by corner.
 
-A layer holds the buffers for batches of one size, so that a step asks the system for little memory, and shares its
-weights with the layers for batches of other sizes. A convolution's weights are
+A layer holds the buffers for batches of one size and all views of them, so that a step asks the system for little
+memory and Python for little time. It shares its weights with the layers for batches of other sizes. A convolution's
+weights are
 
 taps  (9, channels, units), one matrix for each pixel of the 3x3 kernel
 bias  (units,)
@@ -74,18 +75,21 @@ class Pool:
     def __init__(self, memory: Tensor, a: int, b: int) -> None:
         """`memory` has room for all planes."""
         planes = memory[: self.PLANES * a * b].view(self.PLANES, a, b)
-        self.corners, self.rows, self.sums = planes.split([4, 2, 4])
+        self.corners, self._rows, self.sums = planes.split([4, 2, 4])
+        self._left, self._right = self.corners[0::2], self.corners[1::2]
+        self._upper, self._lower = self._rows
+        self._lead_above, self._lead_below = self._rows  # on the way back, when the rows have been read
+        self.whole, self._second, self._below, self._fourth = self.sums
 
     def forward(self, value: Tensor) -> Tensor:
         """Fill `value` (a, b) with the largest of the corners."""
-        torch.maximum(self.corners[0::2], self.corners[1::2], out=self.rows)
-        return torch.maximum(self.rows[0], self.rows[1], out=value)
+        torch.maximum(self._left, self._right, out=self._rows)
+        return torch.maximum(self._upper, self._lower, out=value)
 
-    def backward(self) -> Tensor:
-        """The four sums (4, a, b), of which the first holds the slopes of the pooled values already."""
-        whole, second, lower, fourth = self.sums
-        through_relu(whole, torch.sub(self.rows[1], self.rows[0], out=lower), lower)
-        lead = torch.sub(self.corners[1::2], self.corners[0::2], out=self.rows)
-        through_relu(torch.sub(whole, lower, out=second), lead[0], second)
-        through_relu(lower, lead[1], fourth)
-        return self.sums
+    def backward(self) -> None:
+        """Fill the four sums, `sums` (4, a, b), of which `whole`, the slopes of the pooled values, is there already."""
+        through_relu(self.whole, torch.sub(self._lower, self._upper, out=self._below), self._below)
+        torch.sub(self._right, self._left, out=self._rows)
+        torch.sub(self.whole, self._below, out=self._second)
+        through_relu(self._second, self._lead_above, self._second)
+        through_relu(self._below, self._lead_below, self._fourth)
