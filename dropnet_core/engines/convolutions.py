@@ -7,7 +7,7 @@ from torch import Tensor
 from dropnet_core.architecture import Network
 from dropnet_core.data import DataSet
 from dropnet_core.engines.direct import Direct
-from dropnet_core.engines.pooled import Layer, Seen, as_taps, from_taps, seen, through_relu
+from dropnet_core.engines.pooled import Seen, as_taps, from_taps, seen, through_relu
 from dropnet_core.engines.tiled import Tiled
 from dropnet_core.engines.windows import Batch, Batches, Windowed
 from dropnet_core.metrics import Statistics
@@ -65,12 +65,12 @@ class Step:
 
     def __init__(self, network: Network, parameters: Parameters, count: int, looking: bool = False) -> None:
         """`looking` says that the layers' values are asked for, which tiles do not give."""
-        self.layers: list[Layer] = []
+        self.layers: list[Windowed | Tiled | Direct | Dense] = []
         for i, maps in reversed(list(enumerate(network.inputs()))):
             (weight, bias), (channels, height, width) = parameters[i], maps
             here, even = weight.device.type == "cpu", height % 2 == width % 2 == 0
             small = min(height, width) <= SMALL_MAP or channels * len(bias) <= FEW_PRODUCTS
-            layer: Layer
+            layer: Windowed | Tiled | Direct | Dense
             if weight.dim() == 2:
                 layer = Dense(weight, bias, count, maps, last=i == len(network.layers))
             elif i == 0 and here and (even or not looking):
@@ -110,19 +110,22 @@ class Step:
 
 
 class Convolutions:
-    """One network in training, on the CPU.
+    """One network in training, with batches from the memory of the CPU."""
 
-    data     the three splits in batches, shared with the jobs before and after
-    """
-
-    def __init__(self, network: Network, weights: Weights, recipe: Recipe, data: DataSet, batches: dict[str, Batches]):
+    def __init__(
+        self, network: Network, weights: Weights, recipe: Recipe, data: DataSet, batches: dict[str, Batches]
+    ) -> None:
+        """`batches` are the splits of the data by name; they may be shared with the jobs before and after."""
         self.network, self.recipe, self.data, self.batches = network, recipe, data, batches
+        self.large_batch = recipe.batch_size  # of passes that learn nothing: a small one stays in the cache
         self.parameters: Parameters = []
         for i, (channels, height, width) in enumerate(network.inputs()):
             weight, bias = weights[f"{i}.weight"], weights[f"{i}.bias"].clone()
             if weight.dim() == 2:
                 weight = weight.unflatten(1, (channels, height, width)).permute(0, 2, 3, 1).flatten(1)
-            self.parameters.append((as_taps(weight) if weight.dim() == 4 else weight.contiguous(), bias))
+            self.parameters.append(
+                (as_taps(weight) if weight.dim() == 4 else weight.clone(memory_format=torch.contiguous_format), bias)
+            )
         self._steps: dict[tuple[int, bool], Step] = {}
 
     def trained(self) -> Weights:
@@ -142,40 +145,44 @@ class Convolutions:
             self._steps[count, looking] = Step(self.network, self.parameters, count, looking)
         return self._steps[count, looking]
 
-    @torch.no_grad()
+    def answers(self) -> Tensor:
+        """(n, classes), 1 at the label of a training image and 0 elsewhere."""
+        return F.one_hot(self.data.train.labels, self.network.classes).to(self.parameters[0][0].dtype)
+
+    @torch.inference_mode()
     def epoch(self, order: Tensor | None) -> tuple[float, float]:
         """One epoch in this order. Returns the running mean loss and accuracy."""
-        labels = self.data.train.labels if order is None else self.data.train.labels[order]
-        answers = F.one_hot(labels, self.network.classes).to(self.parameters[0][0].dtype)
-        logits, size = torch.empty_like(answers), self.recipe.batch_size
+        answers, labels, size = self.answers(), self.data.train.labels, self.recipe.batch_size
+        if order is not None:
+            answers, labels = answers[order], labels[order]
+        logits = torch.empty_like(answers)
         batches = self.batches["train"](size, order)
-        for batch, right, out in zip(batches, answers.split(size), logits.split(size), strict=True):
-            self.step(len(out)).learn(batch, right, out, self.recipe.learning_rate)
+        for batch, wanted, out in zip(batches, answers.split(size), logits.split(size), strict=True):
+            self.step(len(out)).learn(batch, wanted, out, self.recipe.learning_rate)
         return judged(logits, labels)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def evaluate(self, part: str) -> tuple[float, float]:
         """Mean loss and accuracy over "validation" or "test"."""
-        labels, size = self.data.parts[part].labels, self.recipe.batch_size
+        labels = self.data.parts[part].labels
         logits = self.parameters[0][0].new_empty(len(labels), self.network.classes)
-        for batch, out in zip(self.batches[part](size), logits.split(size), strict=True):
+        for batch, out in zip(self.batches[part](self.large_batch), logits.split(self.large_batch), strict=True):
             self.step(len(out)).forward(batch, out)
         return judged(logits, labels)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def statistics(self) -> Statistics:
         """What `metrics.measure` finds on the training images, up to rounding."""
-        count, size = len(self.data.train), self.recipe.batch_size
-        logits = self.parameters[0][0].new_empty(size, self.network.classes)
+        logits = self.parameters[0][0].new_empty(self.large_batch, self.network.classes)
         found: list[Seen] = []
-        for batch in self.batches["train"](size):
-            step = self.step(len(batch.images), looking=True)
-            now = step.look(batch, logits[: len(batch.images)])
+        for batch in self.batches["train"](self.large_batch):
+            count = len(batch.images)
+            now = self.step(count, looking=True).look(batch, logits[:count])
             found = [a + b for a, b in zip(found, now, strict=True)] if found else now
         statistics: Statistics = {name: [] for name in ("mean_of_abs", "abs_of_mean", "zeros", "zero_maps")}
         for i in self.network.masked_layers:
             _, height, width = self.network.inputs()[i] if self.network.layers[i].kind == "conv" else (1, 1, 1)
-            whole, above, silent = (found[i] / count).cpu().numpy()
+            whole, above, silent = (found[i] / len(self.data.train)).cpu().numpy()
             for name in ("mean_of_abs", "abs_of_mean"):  # the same where nothing is negative
                 statistics[name].append(whole / (height * width))
             statistics["zeros"].append(1 - above / (height * width))

@@ -1,6 +1,15 @@
-"""What a layer of a hand-written step is, and the 2x2 max-pool of values that lie apart by corner.
+"""What the layers of a hand-written step share, above all the 2x2 max-pool of values that lie apart by corner.
 
-A layer holds the buffers for batches of one size and all views of them, so that a step asks the system for little
+A layer knows its neighbours by
+
+input               all that it reads, with a border of zeros where it wants one
+inner               (n, height, width, channels), the part of it that the layer before fills
+forward(value)      fills `value`, the next layer's `inner`
+backward(slope, scale)  moves the weights by `scale` times their derivatives; returns the slope of what was read
+read(batch)         of a first layer: takes in the images
+seen()              what is to be known of its values for the scores, where it can tell
+
+It holds the buffers for batches of one size and all views of them, so that a step asks the system for little
 memory and Python for little time. It shares its weights with the layers for batches of other sizes. A convolution's
 weights are
 
@@ -11,8 +20,6 @@ Values and slopes, the loss's derivatives by them, are seen as (n, height, width
 memory. The 2x2 max-pool comes before the ReLU, which gives the same values; of equal ones it takes the first, as
 PyTorch's does.
 """
-
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -27,23 +34,6 @@ def seen(values: Tensor) -> Seen:
     per_image = values.sum(dim=1)
     silent = (per_image == 0).sum(dim=0)
     return torch.stack([per_image.sum(0, dtype=torch.float64), values.sign_().sum((0, 1), dtype=torch.float64), silent])
-
-
-class Layer(Protocol):
-    """One layer of a step for batches of one size.
-
-    input  all that it reads, with a border of zeros where it wants one
-    inner  (n, height, width, channels), the part of it that the layer before fills
-    """
-
-    input: Tensor
-    inner: Tensor
-
-    def forward(self, value: Tensor) -> None:
-        """Fill `value` (n, height, width, units), the next layer's `inner`."""
-
-    def backward(self, slope: Tensor, scale: float) -> Tensor:
-        """Move the weights by `scale` times their derivatives; return the slope of what was read."""
 
 
 def as_taps(weight: Tensor) -> Tensor:
