@@ -1,7 +1,7 @@
 """One plain training with early stopping. This is the definition that every faster engine must agree with."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -150,21 +150,41 @@ def train_epoch(
 
 
 def train(model: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> tuple[History, tuple[float, float], float]:
-    """Train a model in place until early stopping.
+    """Train a model in place until early stopping. Returns what `until_stopped` does."""
+    dtype = storage(recipe.precision)
+    return until_stopped(
+        lambda order, maps: train_epoch(model, data, recipe, order, maps),
+        lambda part: evaluate(model, data.parts[part], dtype),
+        data,
+        recipe,
+        seed,
+    )
+
+
+def until_stopped(
+    learn: Callable[[Tensor | None, Tensor | None], tuple[float, float]],
+    judge: Callable[[str], tuple[float, float]],
+    data: DataSet,
+    recipe: Recipe,
+    seed: int,
+) -> tuple[History, tuple[float, float], float]:
+    """Epoch after epoch until early stopping.
+
+    learn  trains for one epoch with the order and the maps of its plan; returns its running mean loss and accuracy
+    judge  loss and accuracy of the weights as they are, over "validation" or "test"
+    seed   names the order of the images where the recipe shuffles, and what augmentation makes of them
 
     Returns the history, the test (loss, accuracy) of the last weights, and the test accuracy at the epoch with
-    the lowest validation loss. `seed` names the order of the images where the recipe shuffles, and what augmentation
-    makes of them.
+    the lowest validation loss.
     """
-    dtype = storage(recipe.precision)
     history, best_test_accuracy = History(), math.nan
     with arithmetic(recipe.precision, data.train.labels.device):
         while not (history.epochs and history.finished(recipe)):
             order, maps = epoch_plan(data.train, recipe, seed, history.epochs)
-            history.add(train_epoch(model, data, recipe, order, maps), evaluate(model, data.validation, dtype))
+            history.add(learn(order, maps), judge("validation"))
             if history.improved():
-                best_test_accuracy = evaluate(model, data.test, dtype)[1]
-        return history, evaluate(model, data.test, dtype), best_test_accuracy
+                best_test_accuracy = judge("test")[1]
+        return history, judge("test"), best_test_accuracy
 
 
 def epoch_plan(split: Split, recipe: Recipe, seed: int, epoch: int) -> tuple[Tensor | None, Tensor | None]:

@@ -16,10 +16,7 @@ from dropnet_core.training import large_batches
 
 
 def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
-    """The statistics of a job's units under these full weights, measured on the compacted network.
-
-    Arrays have the full width; dropped units have mean 0 and a share of zeros of 1, as a mask leaves them.
-    """
+    """The statistics of a job's units under these full weights, measured on the compacted network."""
     dtype, device = storage(job.recipe.precision), data.train.labels.device
     network, small = compact(job.network, job.mask, weights)
     model = MaskedNetwork(network, small, Mask.full(network.widths)).to(device, dtype)
@@ -27,6 +24,14 @@ def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
     with arithmetic(job.recipe.precision, device):
         narrow = measure(model, (images for images, _ in large_batches(data.train, dtype)))
+    return completed(job, narrow, weights, data)
+
+
+def completed(job: Job, narrow: Statistics, weights: Weights, data: DataSet) -> Statistics:
+    """The statistics of a compacted network's units at full width, with all else that the job asks for.
+
+    Dropped units have mean 0 and a share of zeros of 1, as a mask leaves them.
+    """
     statistics: Statistics = {}
     for name, layers in narrow.items():
         silent = 1.0 if name.startswith("zero") else 0.0
@@ -36,6 +41,7 @@ def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
             wide[kept] = values
             statistics[name].append(wide)
     if "loss_without" in job.needs:
+        dtype, device = storage(job.recipe.precision), data.train.labels.device
         with arithmetic(job.recipe.precision, device):
             statistics["loss_without"] = loss_without(job.network, weights, job.mask, data.train, dtype)
     return statistics
