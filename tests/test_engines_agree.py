@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from some_jobs import taking, train_all
 
 from dropnet_core.data import DataSet, load
@@ -12,6 +13,7 @@ from dropnet_core.engines import emptied, engines, fastest
 from dropnet_core.engines.batches import Prepared
 from dropnet_core.engines.member import Member, blocks, padded_widths
 from dropnet_core.engines.stack import Stack
+from dropnet_core.engines.tally import Tally
 from dropnet_core.engines.walk import Walk
 from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
@@ -185,6 +187,36 @@ def test_steps_by_position_are_the_steps_one_by_one(tiny):
         walks[0].one_by_one(done)
         assert walks[0].tally.means(150) == walks[1].epoch()
     assert torch.equal(*(walk.stack.weights for walk in walks))
+
+
+def test_a_tally_names_the_first_of_equal_classes_and_of_those_that_are_no_numbers():
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randint(0, 3, (2, 5, 4, 50), generator=draw).double()  # of four classes many are equal
+    logits[:, 2] *= torch.inf  # 0 * inf is no number
+    logits[:, 3, :, ::7] = torch.nan
+    logits[:, 4, 1:, ::7] = -torch.inf
+    labels = torch.randint(0, 4, (2, 50), generator=draw)
+    tally = Tally(5, 4, logits.device)
+    for _ in range(2):
+        tally.add(logits, logits.log_softmax(2), labels)
+    loss, accuracy = tally.means(200)
+    every = logits.transpose(0, 1).transpose(2, 3).reshape(5, 100, 4)
+    assert accuracy == [(one.argmax(1) == labels.flatten()).double().mean().item() for one in every]
+    expected = [F.cross_entropy(one, labels.flatten()).item() for one in every]
+    assert loss == pytest.approx(expected, nan_ok=True)
+    assert np.isfinite(loss).tolist() == [True, True, False, False, False]
+    tally.clear()
+    assert tally.means(1) == ([0.0] * 5, [0.0] * 5)
+
+
+def test_a_network_that_diverges_is_told_as_the_reference_tells_it(tiny):
+    network = describe("fc4", tiny.shape, 3)
+    jobs = [Job(replace(FLOAT64, learning_rate=1e300), network, 0, 0, Mask.full(network.widths))]
+    expected, found = (train_all(e, tiny, jobs)[jobs[0]] for e in ("reference", "stacked"))
+    assert expected.history.diverged and found.history.diverged
+    assert expected.history.epochs == found.history.epochs == 1
+    assert expected.history.train_accuracy == found.history.train_accuracy
+    assert (expected.test_accuracy, expected.best_test_accuracy) == (found.test_accuracy, found.best_test_accuracy)
 
 
 def test_blocks_hold_all_units_and_few_more():

@@ -89,12 +89,12 @@ class Stack:
     def _wire(self) -> None:
         """Indices that lay the rows of the first layer out as the groups' (members, width), and back.
 
-        Two rows follow the blocks: one of zeros, for units that are not there, and one of ones. Behind the groups
-        there is one of zeros, the slope of rows that belong to no unit.
+        Two rows follow the blocks: one of zeros, for units that are not there, and one of ones. Rows that belong to no
+        unit may take any slope, which does not get through their ReLU.
         """
         self.inputs = sum((group.stop - group.start) * group.widths[0] for group in self.groups)
         spread = torch.full((self.inputs,), self.rows, device=self.device)
-        gather = torch.full((self.rows,), self.inputs, device=self.device)
+        gather = torch.zeros(self.rows, dtype=torch.int64, device=self.device)
         at = 0
         for member, place in zip(self.members, self.places, strict=True):
             spread[at : at + len(place)] = place
@@ -111,23 +111,23 @@ class Stack:
         return self._spaces[images, steps]
 
     def forward(self, space: "Space", slot: int = 0) -> None:
-        """Fill the buffers with the values of all layers for the images shown, and a slot with log probabilities."""
+        """Fill the buffers with the values of all layers for the images shown, and a slot with what comes out."""
         for layer, columns, value in zip(self.first, space.shared_columns, space.blocks, strict=True):
             torch.bmm(layer, columns, out=value)
         space.first[: self.rows].relu_()
         torch.index_select(space.first, 0, self.spread, out=space.spread)
-        for group, values in zip(self.groups, space.values, strict=True):
-            for layer, (value, following) in zip(group.layers, pairwise(values), strict=True):
+        for group, values, logits in zip(self.groups, space.values, space.outputs[slot], strict=True):
+            for layer, (value, following) in zip(group.layers, pairwise(values), strict=False):
                 torch.bmm(layer, value, out=following)
-                if following is not values[-1]:
-                    following.relu_()
-        torch.log_softmax(space.logits, 1, out=space.slots[slot])
+                following.relu_()
+            torch.bmm(group.layers[-1], values[-1], out=logits)
+        torch.log_softmax(space.logits[slot], 1, out=space.log_probabilities[slot])
 
     def step(self, space: "Space", onehot: Tensor, rate: float, slot: int = 0) -> None:
         """One step of stochastic gradient descent on the images shown, with onehot (classes, images)."""
         self.forward(space, slot)
         scale = -rate / space.images
-        torch.exp(space.slots[slot], out=space.slope)
+        torch.exp(space.log_probabilities[slot], out=space.slope)
         space.slope.sub_(onehot)
         for group, values, slopes in zip(self.groups, space.values, space.slopes, strict=True):
             for i in range(len(group.layers) - 1, -1, -1):
@@ -137,7 +137,7 @@ class Stack:
                 if i:
                     through_relu(before, values[i])
                     before[:, -1] = 0  # the constant is no weight to be learnt
-        torch.index_select(space.gathered_from, 0, self.gather, out=space.first_slope)
+        torch.index_select(space.spread_slope, 0, self.gather, out=space.first_slope)
         through_relu(space.first_slope, space.first[: self.rows])
         for layer, slope, rows in zip(self.first, space.slope_blocks, space.shared_rows, strict=True):
             layer.baddbmm_(slope, rows, alpha=scale / WHITE**2)
@@ -147,7 +147,7 @@ class Stack:
         """Mean loss and accuracy of each member over a split."""
         tally = Tally(len(self.members), self.classes, self.device)
         for space, labels in self.passes(batches):
-            tally.add(space.log_probabilities, labels)
+            tally.add(space.logits, space.log_probabilities, labels)
         return tally.means(batches.count)
 
     @torch.inference_mode()
@@ -162,7 +162,7 @@ class Stack:
         ]
         for space, _ in self.passes(batches):
             for layers, values in zip(totals, space.values, strict=True):
-                for total, value in zip(layers, values[:-1], strict=True):
+                for total, value in zip(layers, values, strict=True):
                     total[0] += value.sum(dim=2)
                     total[1] += value.shape[2] - value.sign().sum(dim=2)  # counts zeros in a tenth of the time of ==
         found = []
@@ -209,18 +209,18 @@ class Space:
         self.first, self.first_slope = buffer(stack.rows + 2), buffer(stack.rows)
         self.first[-1] = 1
         self.blocks, self.slope_blocks = stack.in_blocks(self.first), stack.in_blocks(self.first_slope)
-        self.spread, self.gathered_from = buffer(stack.inputs), buffer(stack.inputs + 1)
-        self.logits, self.slope = buffer(members, stack.classes), buffer(members, stack.classes)
-        self.log_probabilities = buffer(steps, members, stack.classes)
-        self.slots = self.log_probabilities.unbind()
+        self.spread, self.spread_slope = buffer(stack.inputs), buffer(stack.inputs)
+        self.logits, self.log_probabilities = (buffer(steps, members, stack.classes) for _ in range(2))
+        self.outputs = [[logits[group.start : group.stop] for group in stack.groups] for logits in self.logits]
+        self.slope = buffer(members, stack.classes)
         self.values: list[list[Tensor]] = []
         self.slopes: list[list[Tensor]] = []
         at = 0
         for group in stack.groups:
             own, n = slice(group.start, group.stop), group.stop - group.start
             inputs = slice(at, at := at + n * group.widths[0])
-            value, slope = (t[inputs].view(n, group.widths[0], images) for t in (self.spread, self.gathered_from))
-            self.values.append([value, *(buffer(n, width) for width in group.widths[1:]), self.logits[own]])
+            value, slope = (t[inputs].view(n, group.widths[0], images) for t in (self.spread, self.spread_slope))
+            self.values.append([value, *(buffer(n, width) for width in group.widths[1:])])
             self.slopes.append([slope, *(buffer(n, width) for width in group.widths[1:]), self.slope[own]])
 
     def show(self, columns: Tensor, rows: Tensor) -> None:

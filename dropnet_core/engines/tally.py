@@ -16,19 +16,22 @@ class Tally:
         self.loss.zero_()
         self.right.zero_()
 
-    def add(self, log_probability: Tensor, labels: Tensor) -> None:
-        """Count log probabilities (steps, members, classes, images) with labels (steps, images).
+    def add(self, logits: Tensor, log_probabilities: Tensor, labels: Tensor) -> None:
+        """Count the answers of some steps: logits and their log probabilities (steps, members, classes, images),
+        labels (steps, images).
 
-        The answer is the first of the most probable classes. max() would name it, in several times the time.
+        An answer is the first class with the largest logit, or the first whose logit is no number, as argmax() names
+        it in ten times the time.
         """
         members, answer = len(self.loss), labels[:, None, None]
-        chosen = log_probability.gather(2, answer.expand(-1, members, -1, -1))
-        earlier = log_probability.masked_fill(self.classes >= answer, -torch.inf).amax(2, keepdim=True)
-        best = log_probability.amax(2, keepdim=True)
-        right = (chosen == best) & (earlier < chosen)
-        right |= best.isnan() & (answer == 0)  # of numbers that are none, the first
-        self.loss -= chosen.transpose(0, 1).reshape(members, -1).sum(1, dtype=torch.float64)
+        index = answer.expand(-1, members, -1, -1)
+        chosen, best = logits.gather(2, index), logits.amax(2, keepdim=True)
+        earlier = logits.masked_fill(self.classes >= answer, -torch.inf).amax(2, keepdim=True)
+        right = (chosen == best) & ((earlier < chosen) | (answer == 0))
+        right |= chosen.isnan() & ~earlier.isnan()
         self.right += right.sum(dim=(0, 2, 3))
+        chosen = log_probabilities.gather(2, index)
+        self.loss -= chosen.transpose(0, 1).reshape(members, -1).sum(1, dtype=torch.float64)
 
     def means(self, images: int) -> tuple[list[float], list[float]]:
         """Mean loss and accuracy of each member."""

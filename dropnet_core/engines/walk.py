@@ -38,12 +38,14 @@ class Walk:
             for slot, (columns, rows, onehot) in enumerate(each[start:stop]):
                 space.show(columns, rows)
                 self.stack.step(space, onehot, self.rate, slot)
-            self.tally.add(space.log_probabilities[: stop - start], batches.labels[start:stop])
+            self.tally.add(
+                space.logits[: stop - start], space.log_probabilities[: stop - start], batches.labels[start:stop]
+            )
         if rest := batches.count - self.whole * batches.size:
             space = self.stack.space(rest)
             space.show(batches.columns[-1, :, :rest], batches.rows[-1, :rest])
             self.stack.step(space, batches.onehot[-1, :, :rest], self.rate)
-            self.tally.add(space.log_probabilities, batches.labels[-1:, :rest])
+            self.tally.add(space.logits, space.log_probabilities, batches.labels[-1:, :rest])
 
     def by_position(self) -> int:
         """The steps of as many batches as can be done several at once, which are returned."""
@@ -73,5 +75,5 @@ class Walk:
             )
             self.space.show(columns, rows)
             self.stack.step(self.space, onehot, self.rate, slot)
-        self.tally.add(self.space.log_probabilities, batches.labels.index_select(0, places))
+        self.tally.add(self.space.logits, self.space.log_probabilities, batches.labels.index_select(0, places))
         self.position.add_(STEPS)
