@@ -1,6 +1,5 @@
 """The step of plain convolutional networks computes what the reference defines, layer by layer and as a whole."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +24,7 @@ FLOAT64 = Recipe(precision="float64", max_epochs=2)
 
 
 @pytest.fixture(params=["tiles", "libraries"])
-def way(request, monkeypatch) -> Iterator[type]:
+def way(request, monkeypatch) -> type:
     """Convolutions behind the first are all done in tiles, or all by PyTorch's libraries."""
     size, products = {"tiles": (1000, 1000), "libraries": (0, 0)}[request.param]
     monkeypatch.setattr(convolutions, "SMALL_MAP", size)
@@ -35,7 +34,8 @@ def way(request, monkeypatch) -> Iterator[type]:
 
 def changed(data: DataSet, change) -> DataSet:
     """The data with other images."""
-    return DataSet.of("changed", *(Split(change(s.images), s.labels) for s in data.parts.values()), data.classes)
+    train, validation, test = (Split(change(split.images), split.labels) for split in data.parts.values())
+    return DataSet.of("changed", train, validation, test, data.classes)
 
 
 def odd(data: DataSet) -> DataSet:
