@@ -195,7 +195,7 @@ class Stack:
 
 class Space:
     """Buffers for so many images: of each group the values of all layers (members, units, images), the first layer's
-    also in its blocks; the loss's derivative by each of them, the slopes; and log probabilities of several steps."""
+    also in its blocks; the loss's derivative by each of them, the slopes; and of several steps what comes out."""
 
     def __init__(self, stack: Stack, images: int, steps: int) -> None:
         def buffer(*shape: int) -> Tensor:
