@@ -15,7 +15,6 @@ from dropnet_core.data import DataSet, Split
 from dropnet_core.engines import engines
 from dropnet_core.experiments import Experiment
 from dropnet_core.networks import Network
-from dropnet_core.precision import storage
 from dropnet_core.repeatable import repeatable
 from dropnet_core.running import Prepared
 from dropnet_core.runs import Job, Run
@@ -107,12 +106,11 @@ def measure(prepared: Prepared, jobs: Sequence[Job]) -> Cost:
     whole = len(data.train) / len(part.train) / together  # from the part and all jobs to the data and one job
     epoch = max(three - one, one / 10) / 2
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    floats = 0
-    if prepared.engine == "stacked":  # it holds all images as floating-point numbers
-        size = storage(prepared.experiment.recipe.precision).itemsize
-        floats = size * sum(split.images.numel() for split in data.parts.values())
-    gpu = torch.cuda.max_memory_allocated(device) + floats if device.type == "cuda" else 0
-    return Cost(epoch * whole, max(one - epoch, 0) * whole, memory + (0 if gpu else floats), gpu)
+    held = 0
+    if prepared.engine == "stacked":  # it holds all images twice: by rows, and by columns
+        held = 2 * sum(split.images.numel() for split in data.parts.values())
+    gpu = torch.cuda.max_memory_allocated(device) + held if device.type == "cuda" else 0
+    return Cost(epoch * whole, max(one - epoch, 0) * whole, memory + (0 if gpu else held), gpu)
 
 
 def seconds_for(epochs: int, jobs: Sequence[Job], data: DataSet, engine: str) -> float:

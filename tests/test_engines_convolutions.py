@@ -1,6 +1,7 @@
 """The step of plain convolutional networks computes what the reference defines, layer by layer and as a whole."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from some_jobs import taking, train_all
 from test_engines_agree import difference
 
-from dropnet_core.data import DataSet, Split
+from dropnet_core.data import DataSet, Split, load
 from dropnet_core.engines import convolutions, engines
 from dropnet_core.engines.compact import Convolutions
 from dropnet_core.engines.direct import Direct
@@ -23,13 +24,20 @@ from dropnet_core.runs import Job
 FLOAT64 = Recipe(precision="float64", max_epochs=2)
 
 
-@pytest.fixture(params=["tiles", "libraries"])
-def way(request, monkeypatch) -> type:
-    """Convolutions behind the first are all done in tiles, or all by PyTorch's libraries."""
-    size, products = {"tiles": (1000, 1000), "libraries": (0, 0)}[request.param]
-    monkeypatch.setattr(convolutions, "SMALL_MAP", size)
-    monkeypatch.setattr(convolutions, "FEW_PRODUCTS", products)
-    return {"tiles": Tiled, "libraries": Direct}[request.param]
+WAYS: dict[str, Any] = {
+    "windows and tiles": (1000, 1000, 1.0, [Windowed, Tiled]),
+    "windows and libraries": (0, 0, 1.0, [Windowed, Direct]),
+    "libraries": (0, 0, -1.0, [Direct, Direct]),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request, monkeypatch) -> list[type]:
+    """The first convolution and those behind it are all done in one way."""
+    *limits, kinds = WAYS[request.param]
+    for name, limit in zip(("SMALL_MAP", "FEW_PRODUCTS", "LIVE_SHARE"), limits, strict=True):
+        monkeypatch.setattr(convolutions, name, limit)
+    return kinds
 
 
 def changed(data: DataSet, change) -> DataSet:
@@ -94,9 +102,15 @@ def test_the_oracles_statistic_of_convolutions_agrees_with_the_reference(tiny):
 
 def test_each_layer_is_done_in_the_way_meant_for_it(tiny16, way):
     network = describe("conv4-conv3-dense2", tiny16.shape, tiny16.classes)
-    model = Convolutions(network, initial_weights(network, 0), Recipe(), tiny16, {})
-    assert [type(layer) for layer in model.step(32).layers[:2]] == [Windowed, way]
-    assert [type(layer) for layer in model.step(32, looking=True).layers[:2]] == [Windowed, Direct]
+    batches = {part: Batches(split) for part, split in tiny16.parts.items()}
+    model = Convolutions(network, initial_weights(network, 0), Recipe(), tiny16, batches)
+    assert [type(layer) for layer in model.step(32).layers[:2]] == way
+    assert [type(layer) for layer in model.step(32, looking=True).layers[:2]] == [way[0], Direct]
+
+
+def test_windows_are_for_images_that_are_mostly_black(tiny):
+    shares = [Batches(data.train).live_share for data in (tiny, blank(tiny), load("mnist5k"))]
+    assert shares[0] > 0.9 and shares[1] < 0.4 and 0.3 < shares[2] < 0.45
 
 
 def test_only_plain_convolutional_networks_have_the_step(tiny16, tiny32):

@@ -19,7 +19,8 @@ Parameters = list[tuple[Tensor, Tensor]]
 of which follow (height, width, channels)."""
 
 SMALL_MAP = 7  # up to this height or width,
-FEW_PRODUCTS = 100  # and up to so many pairs of channel and unit, a convolution is faster in tiles
+FEW_PRODUCTS = 40  # and up to so many pairs of channel and unit, a CPU is faster with tiles than with the libraries
+LIVE_SHARE = 0.5  # up to this share of live windows it is faster with windows, and they take little memory
 
 
 def plain(network: Network) -> bool:
@@ -63,8 +64,11 @@ class Dense:
 class Step:
     """The layers of a network for batches of one size, and the arithmetic of a step through them."""
 
-    def __init__(self, network: Network, parameters: Parameters, count: int, looking: bool = False) -> None:
-        """`looking` says that the layers' values are asked for, which tiles do not give."""
+    def __init__(
+        self, network: Network, parameters: Parameters, count: int, windowed: bool, looking: bool = False
+    ) -> None:
+        """`windowed`: the first layer reads live windows. `looking`: the layers' values are asked for, which tiles do
+        not give, nor windows of images with odd sides."""
         self.layers: list[Windowed | Tiled | Direct | Dense] = []
         for i, maps in reversed(list(enumerate(network.inputs()))):
             (weight, bias), (channels, height, width) = parameters[i], maps
@@ -73,7 +77,7 @@ class Step:
             layer: Windowed | Tiled | Direct | Dense
             if weight.dim() == 2:
                 layer = Dense(weight, bias, count, maps, last=i == len(network.layers))
-            elif i == 0 and here and (even or not looking):
+            elif i == 0 and windowed and (even or not looking):
                 layer = Windowed(weight, bias, self.layers[0].input, self.layers[0].inner)
             elif i > 0 and here and small and not looking:
                 layer = Tiled(weight, bias, count, height, width)
@@ -117,6 +121,7 @@ class Convolutions:
     ) -> None:
         """`batches` are the splits of the data by name; they may be shared with the jobs before and after."""
         self.network, self.recipe, self.data, self.batches = network, recipe, data, batches
+        self.windowed = weights["0.bias"].device.type == "cpu" and batches["train"].live_share <= LIVE_SHARE
         self.large_batch = recipe.batch_size  # of passes that learn nothing: a small one stays in the cache
         self.parameters: Parameters = []
         for i, (channels, height, width) in enumerate(network.inputs()):
@@ -142,7 +147,7 @@ class Convolutions:
     def step(self, count: int, looking: bool = False) -> Step:
         """The step for batches of this many images."""
         if (count, looking) not in self._steps:
-            self._steps[count, looking] = Step(self.network, self.parameters, count, looking)
+            self._steps[count, looking] = Step(self.network, self.parameters, count, self.windowed, looking)
         return self._steps[count, looking]
 
     def answers(self) -> Tensor:

@@ -31,9 +31,9 @@ number of images in which there are none."""
 
 def seen(values: Tensor) -> Seen:
     """What is to be known of values (n, places, units), which are not negative. Destroys them."""
-    per_image = values.sum(dim=1)
-    silent = (per_image == 0).sum(dim=0)
-    return torch.stack([per_image.sum(0, dtype=torch.float64), values.sign_().sum((0, 1), dtype=torch.float64), silent])
+    whole = values.sum(dim=1)
+    above = values.sign_().sum(dim=1)
+    return torch.stack([whole.sum(0, dtype=torch.float64), above.sum(0, dtype=torch.float64), (whole == 0).sum(0)])
 
 
 def as_taps(weight: Tensor) -> Tensor:

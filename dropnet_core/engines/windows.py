@@ -50,6 +50,13 @@ class Batches:
     _size: int = 0
     _kept: list[Batch] = field(default_factory=list)
 
+    @cached_property
+    def live_share(self) -> float:
+        """Of the windows of the first 1,000 images, the share that is live."""
+        images = self.split.images[:1000]
+        n, _, height, width = images.shape
+        return len(Batch(images).live[1]) / (n * (height // 2) * (width // 2))
+
     def __call__(self, size: int, order: Tensor | None = None) -> Iterable[Batch]:
         """In stored order unless another is given; the last batch may be partial."""
         if order is not None:
