@@ -11,7 +11,8 @@ ROOT = Path("/")
 def free_bytes(device: torch.device) -> int | None:
     """The memory that is free on a device, None where the system does not tell."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for what comes
+        return torch.cuda.mem_get_info(device)[0] + kept
     known = [free for free in (available(ROOT), *left_by_groups(ROOT)) if free is not None]
     return min(known, default=None)
 

@@ -111,8 +111,13 @@ def batches(
 
 def large_batches(split: Split, dtype: torch.dtype) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (b, C, H, W) and labels (b,) in stored order, for passes that learn nothing."""
+    return batches(split, large_batch(split), dtype)
+
+
+def large_batch(split: Split) -> int:
+    """How many images there are in a pass that learns nothing."""
     fitting = EVALUATION_PIXELS // math.prod(split.images.shape[2:])
-    return batches(split, max(1, min(EVALUATION_BATCH, fitting)), dtype)
+    return max(1, min(EVALUATION_BATCH, fitting))
 
 
 @torch.no_grad()

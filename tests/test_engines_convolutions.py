@@ -93,6 +93,12 @@ def test_three_channels_and_other_orders_agree_with_the_reference(tiny16, way):
     assert largest_difference(tiny16, jobs) < 1e-8
 
 
+def test_a_batch_of_one_image_meets_a_layer_of_one_unit(tiny16):
+    """For which PyTorch's own convolution is called, in single precision too; it takes one layout only."""
+    recipe = Recipe(max_epochs=1, batch_size=len(tiny16.train) - 1)
+    assert largest_difference(tiny16, jobs_of(tiny16, "conv3-conv2", recipe)[2:]) < 1e-4
+
+
 def test_the_oracles_statistic_of_convolutions_agrees_with_the_reference(tiny):
     network = describe("conv3-conv2", tiny.shape, tiny.classes)
     masks = [Mask([[True, False, True], [True, True]]), Mask([np.zeros(3), np.ones(2)])]

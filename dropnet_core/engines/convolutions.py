@@ -1,4 +1,4 @@
-"""Plain convolutional networks, the paper's Models B and C, trained by a step written by hand, without autograd."""
+"""Plain convolutional networks, the paper's Models B and C among them, trained by a step written by hand."""
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from dropnet_core.engines.windows import Batch, Batches, Windowed
 from dropnet_core.metrics import Statistics
 from dropnet_core.networks import Weights
 from dropnet_core.recipe import Recipe
+from dropnet_core.training import large_batch
 
 Parameters = list[tuple[Tensor, Tensor]]
 """The weight and the bias of each layer: taps of a convolution (see `pooled`); of a dense layer (out, in), the columns
@@ -20,7 +21,7 @@ of which follow (height, width, channels)."""
 
 SMALL_MAP = 7  # up to this height or width,
 FEW_PRODUCTS = 40  # and up to so many pairs of channel and unit, a CPU is faster with tiles than with the libraries
-LIVE_SHARE = 0.5  # up to this share of live windows it is faster with windows, and they take little memory
+LIVE_SHARE = 0.5  # up to this share of live windows it is faster with windows
 
 
 def plain(network: Network) -> bool:
@@ -122,7 +123,8 @@ class Convolutions:
         """`batches` are the splits of the data by name; they may be shared with the jobs before and after."""
         self.network, self.recipe, self.data, self.batches = network, recipe, data, batches
         self.windowed = weights["0.bias"].device.type == "cpu" and batches["train"].live_share <= LIVE_SHARE
-        self.large_batch = recipe.batch_size  # of passes that learn nothing: a small one stays in the cache
+        # Of passes that learn nothing: a small one stays in the cache.
+        self.large_batch = min(recipe.batch_size, large_batch(data.train))
         self.parameters: Parameters = []
         for i, (channels, height, width) in enumerate(network.inputs()):
             weight, bias = weights[f"{i}.weight"], weights[f"{i}.bias"].clone()

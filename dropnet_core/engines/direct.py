@@ -14,8 +14,8 @@ class Direct:
     def __init__(self, taps: Tensor, bias: Tensor, count: int, height: int, width: int, first: bool = False) -> None:
         """`first` says that nothing comes before, so that nobody asks for the slope of the input."""
         self.bias, self.first, self.weight = bias, first, from_taps(taps)
-        # For float64 PyTorch's own code is called, which does not take every layout.
-        fast = torch.channels_last if taps.dtype == torch.float32 else torch.contiguous_format
+        # For float64, and for one unit and one image, PyTorch's own code is called, which does not take every layout.
+        fast = torch.channels_last if taps.dtype == torch.float32 and len(bias) > 1 else torch.contiguous_format
         self.kernel = self.weight.contiguous(memory_format=fast)
         self.input = self.inner = taps.new_zeros(count, height, width, taps.shape[1])
         self.images = self.input.permute(0, 3, 1, 2)

@@ -18,21 +18,24 @@ class Replay:
     """
 
     def __init__(self, work: Callable[[], object], changed: Sequence[Tensor], times: int = 1) -> None:
-        self._work, self._times = work, times
-        self._graph = self._recorded(changed) if changed[0].device.type == "cuda" else None
+        self._times, self._graph = times, None
+        if changed[0].device.type == "cuda":
+            self._graph = self._recorded(work, changed)
+        else:  # not kept beside a graph: it may hold its owner, and a ring of the two the memory of the device
+            self._work = work
 
-    def _recorded(self, changed: Sequence[Tensor]) -> torch.cuda.CUDAGraph:
+    def _recorded(self, work: Callable[[], object], changed: Sequence[Tensor]) -> torch.cuda.CUDAGraph:
         before = [tensor.clone() for tensor in changed]
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UP):
-                self._work()
+                work()
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             for _ in range(self._times):
-                self._work()
+                work()
         for tensor, value in zip(changed, before, strict=True):
             tensor.copy_(value)
         return graph

@@ -8,7 +8,7 @@ from torch import Tensor
 from dropnet_core.engines.convolutions import Convolutions, judged
 from dropnet_core.engines.replay import Replay
 from dropnet_core.engines.windows import Batch
-from dropnet_core.training import EVALUATION_BATCH
+from dropnet_core.training import large_batch
 
 
 class Resident(Convolutions):
@@ -24,7 +24,7 @@ class Resident(Convolutions):
         """As for `Convolutions`."""
         super().__init__(*described)
         labels, size = self.data.train.labels, min(self.recipe.batch_size, len(self.data.train))
-        self.large_batch = EVALUATION_BATCH
+        self.large_batch = large_batch(self.data.train)
         self.whole = len(labels) - len(labels) % size  # images that fill batches
         self.wanted = self.answers()
         self.logits, self.out = torch.empty_like(self.wanted), torch.empty_like(self.wanted[:size])

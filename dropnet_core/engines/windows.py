@@ -14,8 +14,11 @@ from torch import Tensor
 
 from dropnet_core.data import Split
 from dropnet_core.engines.pooled import Pool, Seen, seen, through_relu
+from dropnet_core.training import large_batch
 
 SIDE = 4  # pixels: a 2x2 max-pool of 3x3 convolutions sees so many rows and columns
+KEPT_AT_MOST = 200_000_000  # bytes of a split's images; their windows may take three times as many
+SIZES = 512  # numbers of live windows whose buffers are kept
 
 
 class Batch:
@@ -52,8 +55,11 @@ class Batches:
 
     @cached_property
     def live_share(self) -> float:
-        """Of the windows of the first 1,000 images, the share that is live."""
-        images = self.split.images[:1000]
+        """Of the windows of a thousand images (fewer if large), the share that is live; 1 where the windows of the
+        split, which are kept, would take much memory."""
+        if self.split.images.nbytes > KEPT_AT_MOST:
+            return 1.0
+        images = self.split.images[:: -(-len(self.split) // large_batch(self.split))]
         n, _, height, width = images.shape
         return len(Batch(images).live[1]) / (n * (height // 2) * (width // 2))
 
@@ -110,6 +116,8 @@ class Windowed:
         windows, self.places = batch.live
         count = len(windows)
         if count not in self._at_work:
+            if len(self._at_work) == SIZES:  # shuffled batches rarely have the same number of live windows
+                self._at_work.clear()
             self._at_work[count] = Working(self, count)
         self.live = self._at_work[count]
         self.live.pixels.copy_(windows).div_(255)
