@@ -14,16 +14,18 @@ class Cost:
     around: float
 
     @classmethod
-    def of(cls, one: float, three: float, networks: int, scale: float, at_once: int) -> "Cost":
+    def of(cls, one: float, three: float, networks: int, scale: float, at_once: int, compiles: bool = False) -> "Cost":
         """The cost from the seconds of trainings of one epoch and of three.
 
         networks  trained in each measurement
         scale     images of the data set / images of the measurement
         at_once   processes that measured at the same time, each a whole measurement
+        compiles  what surrounds the epochs is mostly compiling, which takes as long for few images as for all: it is
+                  counted as measured, and the pass over the images that scores the units is then counted short
         """
         epoch = max(three - one, one / 10) / 2  # noise must not make an epoch free
         factor = scale / networks / at_once
-        return cls(epoch * factor, max(one - epoch, 0.0) * factor)
+        return cls(epoch * factor, max(one - epoch, 0.0) * (1.0 if compiles else factor))
 
     def training(self, epochs: int) -> float:
         return epochs * self.epoch + self.around

@@ -79,7 +79,7 @@ MODELS = {
 def digits(count: int) -> DataSet:
     """So many training images, and as many others as MNIST has for that: mnist5k, again and again if need be.
 
-    Time does not depend on what the images show, so nothing has to be downloaded.
+    The engines' time depends on how much of the images is black, and these are images of MNIST.
     """
     data = load("mnist5k")
     parts: list[Split] = []

@@ -1,8 +1,10 @@
 """What was measured, as rows of a table that is printed and kept as CSV."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +47,17 @@ class Row:
 
 
 MEASURED = [field.name for field in fields(Row)]
-COLUMNS = [*MEASURED, "hardware", "cores", "torch", "version", "created"]
+COLUMNS = [*MEASURED, "hardware", "cores", "libraries", "version", "created"]
+OTHERS = "keras", "tensorflow", "tensorflow_cpu", "jax"  # what trains beside PyTorch, where it is installed
+
+
+def libraries() -> str:
+    """What trains here, with versions."""
+    found = [f"torch {torch.__version__}"]
+    for name in OTHERS:
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return ", ".join(found)
 
 
 def table(rows: Iterable[Row]) -> pd.DataFrame:
@@ -53,7 +65,7 @@ def table(rows: Iterable[Row]) -> pd.DataFrame:
     here = {
         "hardware": processor(),
         "cores": cores(),
-        "torch": torch.__version__,
+        "libraries": libraries(),
         "version": VERSION,
         "created": datetime.now(UTC).isoformat(timespec="minutes"),
     }

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 
 from benchmarks.costs import Cost, along, schedule
 from benchmarks.keras_way import missing
@@ -15,16 +14,13 @@ from benchmarks.ways import seconds
 from dropnet_core.compaction import counts, shrink
 
 OTHERS = ("usual", "usual-1", "reference")  # ways that keep the network's shape, so its ends tell their cost
+KERAS_IMAGES = 4  # times as many: what it compiles takes as long as an epoch of few images, now more, now less
 STACKS = (1, 2, 4, 8, 16, 24)  # networks side by side
 
 
 def timed(way: str, model: Model, cycle: int, networks: int, images: int, epochs: int) -> float:
     """Runs in a process of a crew: seconds of some trainings of this cycle's network."""
     return seconds(way, model.jobs(cycle, networks), digits(images), epochs)
-
-
-def threads() -> int:
-    return torch.get_num_threads()
 
 
 class Bench:
@@ -42,9 +38,9 @@ class Bench:
         return OTHERS if reason else (*OTHERS, "keras")
 
     def cost(self, way: str, model: Model, cycle: int, networks: int = 1, images: int = 0) -> Cost:
-        crew, count = self.alone.get(way, self.crew), images or model.images
+        crew, count = self.alone.get(way, self.crew), images or model.images * (KERAS_IMAGES if way == "keras" else 1)
         one, three = (float(np.mean(crew.do(timed, way, model, cycle, networks, count, e))) for e in (1, 3))
-        return Cost.of(one, three, networks, MNIST[0] / count, crew.count)
+        return Cost.of(one, three, networks, MNIST[0] / count, crew.count, compiles=way == "keras")
 
     def close(self) -> None:
         for crew in (self.crew, *self.alone.values()):

@@ -33,6 +33,8 @@ def test_a_cost_is_that_of_the_whole_data_and_of_one_network():
     assert cost.training(4) == 4 * 2.5 + 3.75
     noisy = Cost.of(one=5.0, three=4.0, networks=1, scale=1.0, at_once=1)
     assert noisy == Cost(epoch=0.25, around=4.75)
+    compiled = Cost.of(one=5.0, three=9.0, networks=1, scale=10.0, at_once=1, compiles=True)
+    assert compiled == Cost(epoch=20.0, around=3.0)
 
 
 def test_cycles_between_two_measured_ones_lie_on_a_line():
@@ -130,6 +132,23 @@ def test_keras_is_given_the_weights_of_the_job_in_its_own_order(tiny16):
     np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["fc5", "conv4-conv3-fc5"])
+def test_keras_gives_the_same_outputs_and_values_as_the_definition(tiny16, name):
+    pytest.importorskip("keras", reason="needs Keras, which is no dependency")
+    network = describe(name, tiny16.shape, tiny16.classes)
+    mask = Mask(np.arange(width) < width - 1 for width in network.widths)
+    job = Job(Recipe(), network, 0, 0, mask)
+    images = tiny16.train.images[:4] / 255
+    masked = MaskedNetwork(network, job.first_weights(), mask)
+    model, behind = keras_way.keras_models(job)
+    value = keras_way.arrays(tiny16.train)[0][:4]
+    np.testing.assert_allclose(model.predict(value, verbose=0), masked(images).detach().numpy(), atol=1e-5)
+    values = behind.predict(value, verbose=0)
+    scores = [np.abs(v).mean(axis=tuple(range(v.ndim - 1))) for v in (values if isinstance(values, list) else [values])]
+    for score, expected in zip(scores, measure(masked, [images])["mean_of_abs"], strict=True):
+        np.testing.assert_allclose(score, expected, atol=1e-5)
+
+
 def test_keras_is_left_out_where_it_is_missing_and_a_line_says_so(monkeypatch, capsys):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setitem(sys.modules, "keras", None)
@@ -169,7 +188,7 @@ def test_a_part_that_is_measured_again_replaces_its_rows_only(tmp_path):
     first = rows.table([row("schedule", 1.0), row("stack", 2.0)])
     file = tmp_path / "speed.csv"
     first.to_csv(file, index=False)
-    assert set(rows.read(file)["torch"]) == {torch.__version__}
+    assert rows.read(file)["libraries"].iloc[0].startswith(f"torch {torch.__version__}")
     again = rows.merged(rows.read(file), rows.table([row("stack", 7.0), row("memory", 3.0)]))
     assert again["part"].tolist() == ["schedule", "stack", "memory"]
     assert again["value"].tolist() == [2, 8, 4]

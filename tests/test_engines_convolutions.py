@@ -15,7 +15,7 @@ from dropnet_core.engines.compact import Convolutions
 from dropnet_core.engines.direct import Direct
 from dropnet_core.engines.resident import Resident
 from dropnet_core.engines.tiled import Tiled
-from dropnet_core.engines.windows import Batch, Batches, Windowed
+from dropnet_core.engines.windows import Batch, KeptBatches, Windowed
 from dropnet_core.masks import Mask
 from dropnet_core.networks import describe, initial_weights
 from dropnet_core.recipe import Recipe
@@ -25,9 +25,9 @@ FLOAT64 = Recipe(precision="float64", max_epochs=2)
 
 
 WAYS: dict[str, Any] = {
-    "windows and tiles": (1000, 1000, 1.0, [Windowed, Tiled]),
-    "windows and libraries": (0, 0, 1.0, [Windowed, Direct]),
-    "libraries": (0, 0, -1.0, [Direct, Direct]),
+    "windows and tiles": (1000, 1.0, [Windowed, Tiled]),
+    "windows and libraries": (0, 1.0, [Windowed, Direct]),
+    "libraries": (0, -1.0, [Direct, Direct]),
 }
 
 
@@ -35,7 +35,7 @@ WAYS: dict[str, Any] = {
 def way(request, monkeypatch) -> list[type]:
     """The first convolution and those behind it are all done in one way."""
     *limits, kinds = WAYS[request.param]
-    for name, limit in zip(("SMALL_MAP", "FEW_PRODUCTS", "LIVE_SHARE"), limits, strict=True):
+    for name, limit in zip(("SMALL_MAP", "LIVE_SHARE"), limits, strict=True):
         monkeypatch.setattr(convolutions, name, limit)
     return kinds
 
@@ -108,14 +108,14 @@ def test_the_oracles_statistic_of_convolutions_agrees_with_the_reference(tiny):
 
 def test_each_layer_is_done_in_the_way_meant_for_it(tiny16, way):
     network = describe("conv4-conv3-dense2", tiny16.shape, tiny16.classes)
-    batches = {part: Batches(split) for part, split in tiny16.parts.items()}
+    batches = {part: KeptBatches(split) for part, split in tiny16.parts.items()}
     model = Convolutions(network, initial_weights(network, 0), Recipe(), tiny16, batches)
     assert [type(layer) for layer in model.step(32).layers[:2]] == way
     assert [type(layer) for layer in model.step(32, looking=True).layers[:2]] == [way[0], Direct]
 
 
 def test_windows_are_for_images_that_are_mostly_black(tiny):
-    shares = [Batches(data.train).live_share for data in (tiny, blank(tiny), load("mnist5k"))]
+    shares = [KeptBatches(data.train).live_share for data in (tiny, blank(tiny), load("mnist5k"))]
     assert shares[0] > 0.9 and shares[1] < 0.4 and 0.3 < shares[2] < 0.45
 
 
@@ -140,7 +140,7 @@ def test_live_windows_are_those_with_light(tiny):
 
 
 def test_batches_in_stored_order_are_made_once_for_each_size(tiny):
-    batches = Batches(tiny.train)
+    batches = KeptBatches(tiny.train)
     first, again = list(batches(32)), list(batches(32))
     assert all(a is b for a, b in zip(first, again, strict=True))
     assert [len(batch.images) for batch in batches(40)] == [40, 40, 40, 30]
@@ -174,7 +174,7 @@ def test_what_lay_in_memory_before_does_not_matter(tiny, way):
 def test_the_resident_way_takes_the_same_steps(tiny, way, batch_size):
     network = describe("conv4-conv3-dense3", tiny.shape, tiny.classes)
     weights = {name: weight.double() for name, weight in initial_weights(network, 0).items()}
-    batches = {part: Batches(split) for part, split in tiny.parts.items()}
+    batches = {part: KeptBatches(split) for part, split in tiny.parts.items()}
     recipe = replace(FLOAT64, batch_size=batch_size)
     usual, resident = (kind(network, weights, recipe, tiny, batches) for kind in (Convolutions, Resident))
     for order in (None, None, torch.randperm(150, generator=torch.Generator().manual_seed(0))):

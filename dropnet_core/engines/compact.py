@@ -13,7 +13,7 @@ from dropnet_core.engines.emptied import Emptied
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.passes import completed, statistics_of
 from dropnet_core.engines.resident import Resident
-from dropnet_core.engines.windows import Batches
+from dropnet_core.engines.windows import KeptBatches
 from dropnet_core.networks import PlainNetwork
 from dropnet_core.precision import arithmetic, storage
 from dropnet_core.runs import Job
@@ -22,7 +22,7 @@ from dropnet_core.training import Outcome, train, until_stopped
 
 def compacted(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
     """Train the physically smaller network of each job; plain convolutional networks by a step of their own."""
-    emptied, batches = Emptied(data), {part: Batches(split) for part, split in data.parts.items()}
+    emptied, batches = Emptied(data), {part: KeptBatches(split) for part, split in data.parts.items()}
     while jobs := take(1):
         job, started = jobs[0], perf_counter()
         if emptied.applies(job):

@@ -7,9 +7,10 @@ from torch import Tensor
 from dropnet_core.architecture import Network
 from dropnet_core.data import DataSet
 from dropnet_core.engines.direct import Direct
-from dropnet_core.engines.pooled import Seen, as_taps, from_taps, seen, through_relu
+from dropnet_core.engines.pooled import Seen, as_taps, from_taps, seen
+from dropnet_core.engines.relu import through_relu
 from dropnet_core.engines.tiled import Tiled
-from dropnet_core.engines.windows import Batch, Batches, Windowed
+from dropnet_core.engines.windows import Batch, KeptBatches, Windowed
 from dropnet_core.metrics import Statistics
 from dropnet_core.networks import Weights
 from dropnet_core.recipe import Recipe
@@ -19,8 +20,7 @@ Parameters = list[tuple[Tensor, Tensor]]
 """The weight and the bias of each layer: taps of a convolution (see `pooled`); of a dense layer (out, in), the columns
 of which follow (height, width, channels)."""
 
-SMALL_MAP = 7  # up to this height or width,
-FEW_PRODUCTS = 40  # and up to so many pairs of channel and unit, a CPU is faster with tiles than with the libraries
+SMALL_MAP = 16  # up to this height or width a CPU is faster with tiles than with the libraries
 LIVE_SHARE = 0.5  # up to this share of live windows it is faster with windows
 
 
@@ -72,9 +72,9 @@ class Step:
         not give, nor windows of images with odd sides."""
         self.layers: list[Windowed | Tiled | Direct | Dense] = []
         for i, maps in reversed(list(enumerate(network.inputs()))):
-            (weight, bias), (channels, height, width) = parameters[i], maps
+            (weight, bias), (_, height, width) = parameters[i], maps
             here, even = weight.device.type == "cpu", height % 2 == width % 2 == 0
-            small = min(height, width) <= SMALL_MAP or channels * len(bias) <= FEW_PRODUCTS
+            small = min(height, width) <= SMALL_MAP
             layer: Windowed | Tiled | Direct | Dense
             if weight.dim() == 2:
                 layer = Dense(weight, bias, count, maps, last=i == len(network.layers))
@@ -118,7 +118,7 @@ class Convolutions:
     """One network in training, with batches from the memory of the CPU."""
 
     def __init__(
-        self, network: Network, weights: Weights, recipe: Recipe, data: DataSet, batches: dict[str, Batches]
+        self, network: Network, weights: Weights, recipe: Recipe, data: DataSet, batches: dict[str, KeptBatches]
     ) -> None:
         """`batches` are the splits of the data by name; they may be shared with the jobs before and after."""
         self.network, self.recipe, self.data, self.batches = network, recipe, data, batches

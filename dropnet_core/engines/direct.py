@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dropnet_core.engines.pooled import Seen, from_taps, seen, through_relu
+from dropnet_core.engines.pooled import Seen, from_taps, seen
+from dropnet_core.engines.relu import through_relu
 from dropnet_core.engines.windows import Batch
 
 

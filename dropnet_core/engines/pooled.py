@@ -24,6 +24,8 @@ PyTorch's does.
 import torch
 from torch import Tensor
 
+from dropnet_core.engines.relu import through_relu
+
 Seen = Tensor
 """(3, units), float64: the sum of a unit's values over all images and places, the number of those above 0, and the
 number of images in which there are none."""
@@ -44,11 +46,6 @@ def as_taps(weight: Tensor) -> Tensor:
 def from_taps(taps: Tensor) -> Tensor:
     """The weight (units, channels, 3, 3) of taps, as a view."""
     return taps.unflatten(0, (3, 3)).permute(3, 2, 0, 1)
-
-
-def through_relu(slope: Tensor, value: Tensor, out: Tensor) -> Tensor:
-    """The slope where the value is above 0, and 0 elsewhere."""
-    return torch.ops.aten.threshold_backward.grad_input(slope, value, 0, grad_input=out)
 
 
 class Pool:

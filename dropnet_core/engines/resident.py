@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dropnet_core.engines.convolutions import Convolutions, judged
-from dropnet_core.engines.replay import Replay
+from dropnet_core.engines.replay import STEPS, Replay
 from dropnet_core.engines.windows import Batch
 from dropnet_core.training import large_batch
 
@@ -17,8 +17,6 @@ class Resident(Convolutions):
     A step picks its batch by the position in the data, a number on the device. On a CPU, which has no use for it, it
     does the same.
     """
-
-    STEPS = 8  # in one launch
 
     def __init__(self, *described: Any) -> None:
         """As for `Convolutions`."""
@@ -47,10 +45,10 @@ class Resident(Convolutions):
             self.order.copy_(order)
         if self._launches is None:
             changed = [self.first, self.logits, *(part for parts in self.parameters for part in parts)]
-            several, one = (Replay(self.next_batch, changed, times) for times in (self.STEPS, 1))
+            several, one = (Replay(self.next_batch, changed, times) for times in (STEPS, 1))
             self._launches = several, one
         several, one = self._launches
-        launches, left = divmod(self.whole // len(self.batch), self.STEPS)
+        launches, left = divmod(self.whole // len(self.batch), STEPS)
         for launch in [several] * launches + [one] * left:
             launch()
         rest = self.order[self.whole :]

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from dropnet_core.engines.batches import EVALUATED, WHITE, Batches
 from dropnet_core.engines.member import BLOCKS, Member, blocks
+from dropnet_core.engines.relu import through_relu
 from dropnet_core.engines.tally import Tally
 from dropnet_core.metrics import Statistics
 
@@ -135,10 +136,10 @@ class Stack:
                 torch.bmm(group.turned[i], slope, out=before)
                 layer.baddbmm_(slope, values[i].mT, alpha=scale)
                 if i:
-                    through_relu(before, values[i])
+                    through_relu(before, values[i], out=before)
                     before[:, -1] = 0  # the constant is no weight to be learnt
         torch.index_select(space.spread_slope, 0, self.gather, out=space.first_slope)
-        through_relu(space.first_slope, space.first[: self.rows])
+        through_relu(space.first_slope, space.first[: self.rows], out=space.first_slope)
         for layer, slope, rows in zip(self.first, space.slope_blocks, space.shared_rows, strict=True):
             layer.baddbmm_(slope, rows, alpha=scale / WHITE**2)
 
@@ -226,8 +227,3 @@ class Space:
     def show(self, columns: Tensor, rows: Tensor) -> None:
         self.columns.copy_(columns)
         self.rows.copy_(rows)
-
-
-def through_relu(slope: Tensor, value: Tensor) -> None:
-    """The derivative before a ReLU from that behind it, in place: zero where the value is."""
-    torch.ops.aten.threshold_backward.grad_input(slope, value, 0, grad_input=slope)

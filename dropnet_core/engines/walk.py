@@ -5,11 +5,9 @@ from functools import cached_property
 import torch
 
 from dropnet_core.engines.batches import Batches
-from dropnet_core.engines.replay import Replay
+from dropnet_core.engines.replay import STEPS, Replay
 from dropnet_core.engines.stack import Stack
 from dropnet_core.engines.tally import Tally
-
-STEPS = 8  # whose losses and right answers are counted together, and which a GPU records together
 
 
 class Walk:

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dropnet_core.data import Split
-from dropnet_core.engines.pooled import Pool, Seen, seen, through_relu
+from dropnet_core.engines.pooled import Pool, Seen, seen
+from dropnet_core.engines.relu import through_relu
 from dropnet_core.training import large_batch
 
 SIDE = 4  # pixels: a 2x2 max-pool of 3x3 convolutions sees so many rows and columns
@@ -43,7 +44,7 @@ class Batch:
 
 
 @dataclass
-class Batches:
+class KeptBatches:
     """A split in batches. Those in stored order are kept with their windows: all epochs of all jobs see the same.
 
     The windows of MNIST take two and a half times the memory of the images.
@@ -91,7 +92,7 @@ class Windowed:
         _, channels, units = taps.shape
         count, down, right, _ = inner.shape
         self.windows, pixels = count * down * right, SIDE * SIDE * channels
-        self.taps, self.bias, self.following = taps.flatten(1), bias, following
+        self.taps, self.bias = taps.flatten(1), bias
         self.input = self.inner = taps.new_empty(self.windows, pixels)
         self.memory = taps.new_empty(Pool.PLANES * self.windows * units)
         self.slope = taps.new_empty(count, down, right, units)
@@ -108,8 +109,7 @@ class Windowed:
         self.black = following[..., 0].flatten().long()
         inner.zero_()
         self.inside, self.picked = self.black.nonzero().flatten(), torch.empty_like(self.black)
-        self.output = following.view(-1, units) if following.is_contiguous() else taps.new_empty(len(self.black), units)
-        self.as_following = self.output.view(following.shape)
+        self.output = following.view(-1, units)
         self._at_work: dict[int, Working] = {}
 
     def read(self, batch: Batch) -> None:
@@ -132,8 +132,6 @@ class Windowed:
         live.black_and_largest.add_(self.bias).clamp_(min=0)
         self.picked.copy_(self.black).index_copy_(0, self.inside.index_select(0, self.places), live.numbers)
         torch.index_select(self.rows, 0, self.picked, out=self.output)
-        if self.output.data_ptr() != self.following.data_ptr():
-            self.following.copy_(self.as_following)
 
     def backward(self, slope: Tensor, scale: float) -> Tensor:
         live = self.live
