@@ -152,7 +152,9 @@ def parser() -> Parser:
     )
     out(add)
     add.add_argument(
-        "--dry-run", action="store_true", help="train nothing; say which trainings, minutes, memory are ahead"
+        "--dry-run",
+        action="store_true",
+        help="only say which trainings, minutes, memory are ahead; that takes a few timed epochs",
     )
 
     out(command("status", status, "print what has been run", "status"))
@@ -164,8 +166,8 @@ def parser() -> Parser:
     example = "verify results/mnist-fc40-fc40.csv --rows 2"
     add = command("verify", verify_, "compute rows of a file again and compare", example)
     add.add_argument("file", type=Path, metavar="FILE")
-    add.add_argument("--rows", type=int, default=3, metavar="N", help="how many, chosen by lot (default: 3)")
-    add.add_argument("--seed", type=int, default=0, metavar="S", help="of the lot (default: 0)")
+    add.add_argument("--rows", type=int, default=3, metavar="N", help="how many, chosen at random (default: 3)")
+    add.add_argument("--seed", type=int, default=0, metavar="S", help="of that draw (default: 0)")
     settings(add)
     return main
 

@@ -54,7 +54,7 @@ def reinitialised(run: Run, job: Job) -> Job:
 
 
 def redrawn(run: Run, job: Job) -> Job:
-    """The same first weights, as many units in each layer, but units drawn by lot: the allocation without the score.
+    """The same first weights, as many units in each layer, but units drawn at random: the allocation without the score.
 
     Each layer has one random order for all cycles, of which a mask keeps the first: a dropped unit never comes back.
     """

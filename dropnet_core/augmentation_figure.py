@@ -7,6 +7,7 @@ from dropnet_core.augmentation import ROTATION, SHIFT, ZOOM, affine_maps, draws,
 from dropnet_core.charts import RC, Chart, chart
 from dropnet_core.data import DataSet
 from dropnet_core.errors import InputError
+from dropnet_core.plural import counted
 from dropnet_core.training import pixels
 
 WIDTH, TITLES = 6.4, 0.35  # inches
@@ -45,8 +46,8 @@ def augmented_samples(data: DataSet, samples: int | None = None, epochs: int = 5
 def in_words(data: DataSet, samples: int, epochs: int) -> str:
     """The figure's text alternative."""
     return (
-        f"{samples} training images of {data.name}, one a row: first as it is, then as training sees it in {epochs} "
-        f"epoch{'s' if epochs > 1 else ''}, turned by up to {ROTATION:.0f} degrees, shifted by up to {SHIFT:.0%} and "
+        f"{counted(samples, 'training image')} of {data.name}, one a row: first as it is, then as training sees it in "
+        f"{counted(epochs, 'epoch')}, turned by up to {ROTATION:.0f} degrees, shifted by up to {SHIFT:.0%} and "
         f"stretched or shrunk by up to {ZOOM:.0%} each way, and mirrored in half of the cases. What lies outside an "
         "image repeats the pixels of its edge, which makes streaks."
     )

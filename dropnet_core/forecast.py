@@ -67,7 +67,7 @@ def ahead(experiment: Experiment, network: Network, data_sha256: str = "", look_
 
 
 def made_up(run: Run, job: Job) -> Outcome:
-    """An outcome whose unit statistics are drawn by lot, alike for runs that differ in their stop only.
+    """An outcome whose unit statistics are drawn at random, alike for runs that differ in their stop only.
 
     Its accuracy rises when units go, so that no kappa ends a run.
     """

@@ -8,6 +8,7 @@ import pandas as pd
 from dropnet_core.experiments import experiment, rows
 from dropnet_core.overview import trainings as ahead_in_words
 from dropnet_core.places import results_folder
+from dropnet_core.plural import counted
 from dropnet_core.records import read, trainings
 from dropnet_core.results import summary
 
@@ -62,7 +63,7 @@ def cost(folder: Path | None = None) -> str:
 
 def spent(table: pd.DataFrame) -> str:
     """ "1,365 trainings in 0.6 hours", from records with each training once."""
-    return f"{len(table):,} trainings in {table['seconds'].sum() / 3600:,.1f} hours"
+    return f"{counted(len(table), 'training')} in {table['seconds'].sum() / 3600:,.1f} hours"
 
 
 def headline(table: pd.DataFrame) -> str:
@@ -90,7 +91,8 @@ def _entry(row: pd.Series) -> str:
     days = row["first"] if row["first"] == row["last"] else f"{row['first']} to {row['last']}"
     of = f"all {runs:,.0f} runs" if row["state"] == COMPLETE else f"{row['complete']:,.0f} of {runs:,.0f} runs"
     said = (
-        f"{name}: {of}, seeds {row['seeds']}, up to {row['cycles']:.0f} cycles. {row['trainings']:,.0f} trainings in "
+        f"{name}: {of}, seeds {row['seeds']}, up to {counted(row['cycles'], 'cycle')}. "
+        f"{counted(row['trainings'], 'training')} in "
         f"{row['hours']:,.1f} hours of one core, {days}, {row['hardware']}, torch {row['torch']}."
     )
     return f"{said} The rest: {command}" if row["state"] == IN_PART and row["planned"] else said

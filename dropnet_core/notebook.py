@@ -9,6 +9,7 @@ from IPython.core.getipython import get_ipython
 
 from dropnet_core.errors import InputError, unknown
 from dropnet_core.places import results_folder
+from dropnet_core.plural import counted
 from dropnet_core.records import read, trainings
 
 PAGE_WIDTH = 66  # letters of a cell's output that a page shows without scrolling
@@ -100,9 +101,9 @@ def provenance(records: pd.DataFrame) -> str:
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     seeds = records["seed"].nunique()
     said = (
-        f"{seeds} {'seed' if seeds == 1 else 'seeds'} of {listed('network')} on {listed('data')}: "
-        f"{len(distinct):,} trainings in {distinct['seconds'].sum() / 3600:.1f} hours of one core by the engine "
-        f"'{listed('engine')}' on {listed('hardware')} ({listed('device')}), torch {listed('torch')}, "
+        f"{counted(seeds, 'seed')} of {listed('network')} on {listed('data')}: "
+        f"{counted(len(distinct), 'training')} in {distinct['seconds'].sum() / 3600:.1f} hours of one core by the "
+        f"engine '{listed('engine')}' on {listed('hardware')} ({listed('device')}), torch {listed('torch')}, "
         f"dropnet_core {listed('version')}, {when}."
     )
     return fill(said, PAGE_WIDTH)

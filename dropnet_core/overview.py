@@ -10,6 +10,7 @@ from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment, experiment, rows, seeds_text
 from dropnet_core.forecast import ahead
 from dropnet_core.networks import describe
+from dropnet_core.plural import counted
 from dropnet_core.results import summary
 
 SHAPE, CLASSES = (3, 64, 64), 10  # of no importance for the number of trainings
@@ -24,7 +25,7 @@ def trainings(planned: Experiment) -> str:
     except InputError:
         return f"needs the network {planned.network}, which this version lacks"
     plan = ahead(planned.with_settings({"seeds": planned.seeds[:1]}), network)  # the seeds cost the same
-    return f"{'' if plan.exact else 'at most '}{len(plan.jobs) * len(planned.seeds):,} trainings"
+    return f"{'' if plan.exact else 'at most '}{counted(len(plan.jobs) * len(planned.seeds), 'training')}"
 
 
 def listing(folder: Path) -> Iterator[str]:
@@ -66,7 +67,7 @@ def described(row: pd.Series, planned: int | None) -> Iterator[str]:
     of = f"{row['complete']:,} of {planned or row['runs']:,} runs complete"
     days = row["first"] if row["first"] == row["last"] else f"{row['first']} to {row['last']}"
     yield f"{row['experiment']}: {of}"
-    yield f"    seeds {row['seeds']}, up to {row['cycles']} cycles, {row['rows']:,} rows"
+    yield f"    seeds {row['seeds']}, up to {counted(row['cycles'], 'cycle')}, {counted(row['rows'], 'row')}"
     hours = row["hours"]
     time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
     yield f"    {time} of training, {days}, on {row['hardware']}, torch {row['torch']}"

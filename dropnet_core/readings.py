@@ -130,7 +130,7 @@ READINGS = (
     ),
     Reading(
         "The oracle's companions", "departure-oracle", "metrics", "run",
-        "one unit a cycle: `random`", "one a layer, lowest number first: `random_layer`", "one a layer, by lot",
+        "one unit a cycle: `random`", "one a layer, lowest number first: `random_layer`", "one a layer, at random",
         (
             Side("random", "oracle-fc20-fc20", "{metric}", "metrics=random"),
             Side("random_layer", "oracle-fc20-fc20", "{metric}_layer"),

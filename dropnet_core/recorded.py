@@ -78,7 +78,7 @@ def score_and_allocation(network: str) -> pd.DataFrame | None:
     """`min`, its redrawn control and `random_layer` on MNIST as one table of records, or None without the control.
 
     The first two differ in the units that are kept, not in how many each layer keeps; the last two in how
-    many each layer keeps, all units being drawn by lot. `random_layer` comes from the paper's experiment, as
+    many each layer keeps, all units being drawn at random. `random_layer` comes from the paper's experiment, as
     far as that has been run. Raises InputError if the two were not made alike.
     """
     control, paper = earlier_records(f"control-{network}"), earlier_records(f"mnist-{network}")

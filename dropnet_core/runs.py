@@ -97,7 +97,7 @@ class Run:
     initial    what each cycle trains: "rewind" (the mask from the first weights of cycle 0) or a control that follows
                the masks of the rewound run: "reinit" (new first weights, seed + 20), "small_reinit" (the same with
                the range of a small network's own fans), "redraw" (the old first weights, but as many units of each
-               layer drawn by lot)
+               layer drawn at random)
 
     Raises InputError for an unknown name or a value outside its range.
     """

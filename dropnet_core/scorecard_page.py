@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from dropnet_core.charts import INK, RC, Chart, chart
 from dropnet_core.claims import claims
 from dropnet_core.curve_styles import label
+from dropnet_core.plural import counted
 from dropnet_core.primitives import FAILS, HOLDS, OPEN
 from dropnet_core.scorecard import NOT_SHOWN, SOURCES, Scorecard
 from dropnet_core.verdicts import CONFIRMED, INCONCLUSIVE, NOT_CONFIRMED, NOT_RUN, NOT_TESTED, PARTLY, VERDICTS
@@ -106,7 +107,7 @@ def _details(row: object, found: dict[str, pd.DataFrame]) -> str:
         if len(waiting):
             names = ", ".join(dict.fromkeys(f"{test.experiment} ({test.reason})" for test in waiting.itertuples()))
             parts.append(f"<p>Without evidence: {escape(names)}.</p>")
-    summary = f"{get('tests')} test{'s' if get('tests') != 1 else ''}" if get("tests") else "why"
+    summary = counted(get("tests"), "test") if get("tests") else "why"
     if get("n"):
         only = get("tests") == 1
         summary += f": {_effect(judged(found['records'])[0])}" if only else f", {get('judged')} of them run"

@@ -45,7 +45,7 @@ class Verdict:
 
 
 def by_lot(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
-    """So many rows of a table, chosen by lot; all rows if it has no more."""
+    """So many rows of a table, chosen at random; all rows if it has no more."""
     chosen = stream(seed, "verification").permutation(len(table))[:count]
     return table.iloc[sorted(chosen)]
 

@@ -92,7 +92,7 @@ def test_a_download_fills_the_cache_once_and_leaves_nothing_beside(monkeypatch):
 
 def test_a_download_that_breaks_off_leaves_no_file_under_its_final_name(monkeypatch):
     servers(monkeypatch, "set/one", then=OSError("connection lost"))
-    with pytest.raises(InputError, match=r"Tiny cannot be found and not be downloaded .*connection lost"):
+    with pytest.raises(InputError, match=r"Tiny can neither be found nor downloaded .*connection lost"):
         locate(SOURCE)
     assert SOURCE.missing(cache_folder() / "data") == list(CONTENTS)
 

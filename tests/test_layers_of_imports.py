@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "dropnet_core"
 
 # data and engines are packages: their parts may import one another
 ORDER = """
-errors registry streams version places
+errors plural registry streams version places
 recipe precision repeatable
 masks
 data
@@ -23,7 +23,7 @@ runs algorithm oracle
 engines
 provenance store scheduler workers
 experiments records
-progress running results forecast verification overview ledger
+progress running smaller results forecast verification overview ledger
 stats published readings effects kappa
 figure_data charts curve_styles descriptions diagram plots augmentation_figure layer_map explorer kappa_plots
 claims estimates evidence primitives printed verdicts scorecard discrepancies error_rates

@@ -35,7 +35,7 @@ def small(**changed: Any) -> Experiment:
         "stops": (Stop("fraction", 0.3),),
         "recipe": Recipe(max_epochs=2, batch_size=16),
     }
-    return Experiment("small", "tiny", "fc4-fc3", **(settings | changed))
+    return Experiment("small", "tiny", **({"network": "fc4-fc3"} | settings | changed))
 
 
 def answer(run: Run, job: Job) -> Outcome:

@@ -81,7 +81,7 @@ def download(source: Source, folder: Path) -> None:
                 os.replace(Path(fresh) / file, folder / file)
     except Exception as error:  # a missing package, network, server or permission: the remedy is the same
         raise InputError(
-            f"{source.dataset} cannot be found and not be downloaded ({type(error).__name__}: {error}); "
+            f"{source.dataset} can neither be found nor downloaded ({type(error).__name__}: {error}); "
             f"put its files into a folder as torchvision does ({wanted[0]}, ...), set {VARIABLE} to it"
         ) from error
 

@@ -1,0 +1,44 @@
+"""The small network itself, for whoever wants to use it: the store keeps what came of a training, not its weights."""
+
+from dataclasses import replace
+
+from dropnet_core.compaction import compact
+from dropnet_core.errors import InputError
+from dropnet_core.experiments import Experiment
+from dropnet_core.networks import PlainNetwork, initial_weights
+from dropnet_core.plural import counted
+from dropnet_core.precision import storage
+from dropnet_core.repeatable import repeatable
+from dropnet_core.running import Prepared
+from dropnet_core.store import Store
+from dropnet_core.training import train
+
+
+def smaller_network(
+    experiment: Experiment, metric: str, seed: int, *, store: Store | None = None, device: str = "auto"
+) -> PlainNetwork:
+    """The network that the run with this metric and seed returns (paper, Algorithm 1), trained, without any masks.
+
+    It is an ordinary module: images (n, channels, height, width) with pixels between 0 and 1 go in, logits
+    (n, classes) come out. Trainings of the run that the store does not hold are done first, then that of the small
+    network once more; its accuracy is that of the records up to rounding.
+
+    Raises InputError, before any training, if the experiment has no such run or several, or cannot work.
+    """
+    runs = [run for run in experiment.runs() if (run.metric, run.seed, run.initial) == (metric, seed, "rewind")]
+    if len(runs) != 1:
+        remedy = "give it one p, one selection, and so on" if runs else "name one of its metrics and one of its seeds"
+        raise InputError(
+            f"the experiment '{experiment.name}' has {counted(len(runs), 'run')} of '{metric}' with seed {seed} that "
+            f"rewinds; {remedy}"
+        )
+    prepared = Prepared.of(replace(experiment, metrics=(metric,), seeds=(seed,), initial=("rewind",)), device=device)
+    board = prepared.board(Store() if store is None else store)
+    prepared.train(board)
+    ((run, cycles),) = board.cycles.items()
+    mask = cycles[run.stop.result(cycles)].mask
+    model = PlainNetwork(*compact(prepared.network, mask, initial_weights(prepared.network, seed)))
+    model.to(prepared.data.train.labels.device, storage(run.recipe.precision))
+    with repeatable():
+        train(model, prepared.data, run.recipe, seed)
+    return model.eval()

@@ -1,0 +1,58 @@
+"""The network that a run returns, as a module."""
+
+import pytest
+from tiny_runs import small
+
+from dropnet_core.data import DATA_SETS
+from dropnet_core.errors import InputError
+from dropnet_core.records import returned
+from dropnet_core.running import run
+from dropnet_core.smaller import smaller_network
+from dropnet_core.stops import Stop
+from dropnet_core.store import Store
+from dropnet_core.training import evaluate
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tiny, monkeypatch, tmp_path):
+    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
+    monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
+
+
+@pytest.mark.parametrize("network", ["fc4-fc3", "conv4-conv3-dense5"])
+@pytest.mark.parametrize("stop", [Stop("fraction", 0.3), Stop("kappa", 0.999)])
+def test_the_module_is_what_the_records_tell_of(tiny, network, stop):
+    experiment = small(network=network, stops=stop)
+    table = returned(run(experiment, device="cpu"))
+    row = table[(table["metric"] == "min") & (table["seed"] == 1)].iloc[0]
+    model = smaller_network(experiment, "min", 1, device="cpu")
+    widths = [layer.units for layer in model.network.layers if layer.masked]
+    assert "+".join(map(str, widths)) == row["units_per_layer"]
+    assert sum(parameter.numel() for parameter in model.parameters()) == row["parameters"]
+    loss, accuracy = evaluate(model, tiny.test, model.weights["0_weight"].dtype)
+    assert loss == pytest.approx(row["test_loss"], abs=1e-4)
+    assert accuracy == pytest.approx(row["test_accuracy"], abs=1.5 / len(tiny.test))
+    assert not model.training
+
+
+def test_what_is_missing_in_the_store_is_trained_and_nothing_else(tmp_path):
+    store = Store(tmp_path / "own.sqlite")
+    smaller_network(small(), "min", 1, store=store, device="cpu")
+    table = run(small(), store=store, device="cpu", minutes=1e-9)
+    assert set(zip(table["metric"], table["seed"], strict=True)) == {("min", 1), ("max_layer", 1)}
+    assert (table["metric"] == "min").sum() == 4 and (table["metric"] == "max_layer").sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "metric", "seed", "cause"),
+    [
+        ({}, "min", 7, "0 runs"),
+        ({}, "random", 0, "0 runs"),
+        ({"initial": "reinit"}, "min", 0, "0 runs"),
+        ({"p": (0.2, 0.4)}, "min", 0, "2 runs"),
+    ],
+)
+def test_a_run_that_is_not_there_or_not_alone_is_refused_before_training(changed, metric, seed, cause, monkeypatch):
+    monkeypatch.setattr("dropnet_core.smaller.Prepared", None)
+    with pytest.raises(InputError, match=cause):
+        smaller_network(small(**changed), metric, seed)
