@@ -4,8 +4,11 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
+from threading import Thread
 
 import torch.multiprocessing
 
@@ -27,6 +30,7 @@ def train_here(board: Board, data: DataSet, engine: str) -> None:
 def work(connection: Connection, data: DataSet, engine: str) -> None:
     """What a worker process does: ask for jobs, train them, send outcomes back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the asking one decides
+    Thread(target=leave_with, args=(parent_process(),), daemon=True).start()
 
     def take(count: int) -> list[Job]:
         connection.send(count)
@@ -41,6 +45,13 @@ def work(connection: Connection, data: DataSet, engine: str) -> None:
         os._exit(1)
     except Exception as error:
         connection.send(error)
+
+
+def leave_with(asking: BaseProcess | None) -> None:
+    """End this process as soon as the asking one is gone, in the middle of a training too: nobody waits for it."""
+    if asking is not None:
+        asking.join()
+        os._exit(1)
 
 
 @dataclass

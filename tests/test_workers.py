@@ -2,14 +2,16 @@
 
 import multiprocessing
 import threading
+import time
 from multiprocessing.connection import Pipe
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tiny_runs import NETWORK, answer, small
 
 from dropnet_core import workers
+from dropnet_core.engines import engines
 from dropnet_core.errors import InputError
 from dropnet_core.records import equal
 from dropnet_core.running import Prepared
@@ -58,6 +60,36 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing_else(prepare, tmp_pat
     _, alone = prepare(tmp_path / "alone.sqlite")
     prepared.train(alone)
     assert equal(prepared.records(again.cycles), prepared.records(alone.cycles)).all()
+
+
+def idle(connection):
+    """A worker in a training without end."""
+
+    def endless(data, take):
+        connection.send("at work")
+        time.sleep(600)
+        yield
+
+    engines.add("endless", endless)
+    workers.work(connection, cast(Any, None), "endless")
+
+
+def boss(connection):
+    multiprocessing.get_context("spawn").Process(target=idle, args=(connection,)).start()
+    connection.close()
+    time.sleep(600)
+
+
+def test_a_worker_leaves_with_the_process_that_asked():
+    near, far = Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=boss, args=(far,))
+    process.start()
+    far.close()
+    assert near.poll(120) and near.recv() == "at work"
+    process.kill()
+    assert near.poll(120)  # its end is closed
+    with pytest.raises(EOFError):
+        near.recv()
 
 
 def ended(exitcode: int) -> Any:
