@@ -25,7 +25,7 @@ class Cost:
         """
         epoch = max(three - one, one / 10) / 2  # noise must not make an epoch free
         factor = scale / networks / at_once
-        return cls(epoch * factor, max(one - epoch, 0.0) * (1.0 if compiles else factor))
+        return cls(epoch * factor, max(one - epoch, 0.0) * (factor / scale if compiles else factor))
 
     def training(self, epochs: int) -> float:
         return epochs * self.epoch + self.around

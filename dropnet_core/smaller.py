@@ -20,8 +20,8 @@ def smaller_network(
     """The network that the run with this metric and seed returns (paper, Algorithm 1), trained, without any masks.
 
     It is an ordinary module: images (n, channels, height, width) with pixels between 0 and 1 go in, logits
-    (n, classes) come out. Trainings of the run that the store does not hold are done first, then that of the small
-    network once more; its accuracy is that of the records up to rounding.
+    (n, classes) come out, on the device that it was trained on. Trainings of the run that the store does not hold are
+    done first, then that of the small network once more, so its accuracy is nearly that of the records.
 
     Raises InputError, before any training, if the experiment has no such run or several, or cannot work.
     """
@@ -37,8 +37,8 @@ def smaller_network(
     prepared.train(board)
     ((run, cycles),) = board.cycles.items()
     mask = cycles[run.stop.result(cycles)].mask
-    model = PlainNetwork(*compact(prepared.network, mask, initial_weights(prepared.network, seed)))
+    model = PlainNetwork(*compact(prepared.network, mask, initial_weights(prepared.network, run.seed)))
     model.to(prepared.data.train.labels.device, storage(run.recipe.precision))
     with repeatable():
-        train(model, prepared.data, run.recipe, seed)
+        train(model, prepared.data, run.recipe, run.seed)
     return model.eval()

@@ -1,6 +1,7 @@
 """The arithmetic, the rows and the ways of the benchmarks. Nothing here measures time."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -33,8 +34,8 @@ def test_a_cost_is_that_of_the_whole_data_and_of_one_network():
     assert cost.training(4) == 4 * 2.5 + 3.75
     noisy = Cost.of(one=5.0, three=4.0, networks=1, scale=1.0, at_once=1)
     assert noisy == Cost(epoch=0.25, around=4.75)
-    compiled = Cost.of(one=5.0, three=9.0, networks=1, scale=10.0, at_once=1, compiles=True)
-    assert compiled == Cost(epoch=20.0, around=3.0)
+    compiled = Cost.of(one=5.0, three=9.0, networks=2, scale=10.0, at_once=1, compiles=True)
+    assert compiled == Cost(epoch=10.0, around=1.5)
 
 
 def test_cycles_between_two_measured_ones_lie_on_a_line():
@@ -175,6 +176,23 @@ def test_the_engine_is_compared_with_each_other_way(monkeypatch):
     bench.close()
 
 
+def test_keras_is_given_more_images_and_its_compiling_counts_once(monkeypatch):
+    bench, given = Bench(), []
+
+    def do(task, way, model, cycle, networks, images, epochs):
+        given.append((way, images))
+        return [3.0 + epochs]  # seconds: three to compile, one an epoch
+
+    monkeypatch.setattr(bench, "alone", {"keras": SimpleNamespace(do=do, count=1)})
+    monkeypatch.setattr(bench, "crew", SimpleNamespace(do=do, count=1, close=lambda: None))
+    model = MODELS["model1"]
+    kept, scaled = (bench.cost(way, model, 0) for way in ("keras", "reference"))
+    assert given == [("keras", 4 * model.images)] * 2 + [("reference", model.images)] * 2
+    whole = 54_000 / model.images
+    assert (kept.around, scaled.around) == pytest.approx((3, 3 * whole))
+    assert (kept.epoch, scaled.epoch) == pytest.approx((whole / 4, whole))
+
+
 def row(part: str, value: float) -> Row:
     return Row.of(part, "Model 1", "times faster", "stacked/usual", "", [value, value + 1, value + 5], "times")
 
@@ -184,11 +202,12 @@ def test_a_row_is_the_median_with_its_spread():
     assert (made.value, made.low, made.high, made.rounds) == (41, 40, 45, 3)
 
 
-def test_a_part_that_is_measured_again_replaces_its_rows_only(tmp_path):
+def test_a_part_that_is_measured_again_replaces_its_rows_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "OTHERS", ("numpy", "no-such-library"))
     first = rows.table([row("schedule", 1.0), row("stack", 2.0)])
     file = tmp_path / "speed.csv"
     first.to_csv(file, index=False)
-    assert rows.read(file)["libraries"].iloc[0].startswith(f"torch {torch.__version__}")
+    assert rows.read(file)["libraries"].iloc[0].startswith(f"torch {torch.__version__}, numpy 2")
     again = rows.merged(rows.read(file), rows.table([row("stack", 7.0), row("memory", 3.0)]))
     assert again["part"].tolist() == ["schedule", "stack", "memory"]
     assert again["value"].tolist() == [2, 8, 4]

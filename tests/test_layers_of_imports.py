@@ -18,10 +18,10 @@ masks
 data
 architecture deep networks layers compaction
 selection schedules stops metrics
-augmentation training free_memory memory
+augmentation training free_memory
 runs algorithm oracle
 engines
-provenance store scheduler workers
+memory provenance store scheduler workers
 experiments records
 progress running smaller results forecast verification overview ledger
 stats published readings effects kappa

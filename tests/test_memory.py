@@ -73,6 +73,15 @@ def test_what_a_step_keeps_of_vgg19_counted_by_hand():
     assert kept < per_image < kept + 4 * 2 * 16 * 1024
 
 
+def test_the_buffers_of_the_step_written_by_hand_count():
+    """Of the second convolution, in tiles: what they read, twice; their products; the planes of the pool; the value."""
+    network, count = describe("conv16-conv24", (1, 16, 16), 10), 300
+    tiles = 16 * count
+    second = 4 * (2 * 16 * tiles * 16 + 16 * tiles * 24 + 10 * tiles * 24 + tiles * 24)
+    assert second < step_bytes(network, count) < 2.5 * second
+    assert step_bytes(network, count) > 2 * step_bytes(network, count, masked=True)  # by autograd
+
+
 def test_precision_masks_and_images_count():
     network = describe("resnet18/8", (3, 32, 32), 10)
     one, two, three = (step_bytes(network, n) for n in (201, 202, 203))

@@ -96,8 +96,8 @@ def test_the_readme_says_how_far_each_experiment_lies_from_the_paper() -> None:
 
 
 def test_the_readme_says_how_fast_the_engines_were() -> None:
-    measured = pd.read_csv(RESULTS / "benchmarks" / "speed.csv", keep_default_na=False)
-    measured = measured[measured["part"] == "schedule"].set_index(["model", "quantity", "way"])["value"]
+    table = pd.read_csv(RESULTS / "benchmarks" / "speed.csv", keep_default_na=False)
+    measured = table[table["part"] == "schedule"].set_index(["model", "quantity", "way"])["value"]
     rows = re.findall(r"^\| (Model \d) \| (\S+) \| (\S+) \| (\S+) \|$", readme(), re.MULTILINE)
     assert len(rows) == 3
     for model, hours, *ratios in rows:

@@ -1,10 +1,12 @@
 """The network that a run returns, as a module."""
 
 import pytest
+import torch
 from tiny_runs import small
 
 from dropnet_core.data import DATA_SETS
 from dropnet_core.errors import InputError
+from dropnet_core.recipe import Recipe
 from dropnet_core.records import returned
 from dropnet_core.running import run
 from dropnet_core.smaller import smaller_network
@@ -19,13 +21,21 @@ def surroundings(tiny, monkeypatch, tmp_path):
     monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
 
 
-@pytest.mark.parametrize("network", ["fc4-fc3", "conv4-conv3-dense5"])
-@pytest.mark.parametrize("stop", [Stop("fraction", 0.3), Stop("kappa", 0.999)])
-def test_the_module_is_what_the_records_tell_of(tiny, network, stop):
-    experiment = small(network=network, stops=stop)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"stops": Stop("fraction", 0.3)},
+        {"stops": Stop("kappa", 0.999)},
+        {"network": "conv4-conv3-dense5", "stops": Stop("kappa", 0.999)},
+        {"recipe": Recipe(max_epochs=2, batch_size=16, shuffle=True, precision="float64")},
+        {"initial": ("rewind", "reinit")},
+    ],
+)
+def test_the_module_is_what_the_records_tell_of(tiny, changed):
+    experiment = small(**changed)
     table = returned(run(experiment, device="cpu"))
-    row = table[(table["metric"] == "min") & (table["seed"] == 1)].iloc[0]
-    model = smaller_network(experiment, "min", 1, device="cpu")
+    row = table[(table["curve"] == "min") & (table["seed"] == 1)].iloc[0]
+    model = smaller_network(experiment, "min", row["seed"], device="cpu")  # a number of numpy's
     widths = [layer.units for layer in model.network.layers if layer.masked]
     assert "+".join(map(str, widths)) == row["units_per_layer"]
     assert sum(parameter.numel() for parameter in model.parameters()) == row["parameters"]
@@ -33,6 +43,7 @@ def test_the_module_is_what_the_records_tell_of(tiny, network, stop):
     assert loss == pytest.approx(row["test_loss"], abs=1e-4)
     assert accuracy == pytest.approx(row["test_accuracy"], abs=1.5 / len(tiny.test))
     assert not model.training
+    assert (model.weights["0_weight"].dtype == torch.float64) == (experiment.recipe.precision == "float64")
 
 
 def test_what_is_missing_in_the_store_is_trained_and_nothing_else(tmp_path):

@@ -62,7 +62,7 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing_else(prepare, tmp_pat
     assert equal(prepared.records(again.cycles), prepared.records(alone.cycles)).all()
 
 
-def idle(connection):
+def endless_worker(connection):
     """A worker in a training without end."""
 
     def endless(data, take):
@@ -75,7 +75,7 @@ def idle(connection):
 
 
 def boss(connection):
-    multiprocessing.get_context("spawn").Process(target=idle, args=(connection,)).start()
+    multiprocessing.get_context("spawn").Process(target=endless_worker, args=(connection,)).start()
     connection.close()
     time.sleep(600)
 

@@ -20,7 +20,7 @@ Parameters = list[tuple[Tensor, Tensor]]
 """The weight and the bias of each layer: taps of a convolution (see `pooled`); of a dense layer (out, in), the columns
 of which follow (height, width, channels)."""
 
-SMALL_MAP = 16  # up to this height or width a CPU is faster with tiles than with the libraries
+SMALL_MAP = 16  # up to this height or width a CPU is nearly always faster with tiles than with the libraries
 LIVE_SHARE = 0.5  # up to this share of live windows it is faster with windows
 
 

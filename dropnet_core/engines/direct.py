@@ -1,4 +1,4 @@
-"""A convolution by PyTorch's libraries: the best way for large maps with many channels, and on GPUs."""
+"""A convolution by PyTorch's libraries: the best way for large maps, for those that are scored, and on GPUs."""
 
 import torch
 import torch.nn.functional as F

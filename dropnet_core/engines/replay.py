@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-STEPS = 8  # of training that are recorded together
+STEPS = 8  # of training that are recorded together, and whose losses and right answers are counted together
 WARM_UP = 3  # runs before recording, in which libraries choose their algorithms and reserve memory
 
 
