@@ -1,4 +1,4 @@
-"""Where the paper's text and the authors' code part, and which option switches each reading.
+"""Where the paper's text and the authors' code differ, and which option switches each reading.
 
 READINGS is what the page "As written and as coded" is made of; the page of departures explains each.
 """
@@ -48,7 +48,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Reading:
-    """One place where paper and code part.
+    """One place where paper and code differ.
 
     title    as the page of departures calls it
     anchor   of its section there
