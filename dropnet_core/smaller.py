@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from dropnet_core.compaction import compact
-from dropnet_core.errors import InputError
-from dropnet_core.experiments import Experiment
+from dropnet_core.errors import InputError, unknown
+from dropnet_core.experiments import Experiment, seeds_text
 from dropnet_core.networks import PlainNetwork, initial_weights
 from dropnet_core.plural import counted
 from dropnet_core.precision import storage
@@ -26,8 +26,10 @@ def smaller_network(
     Raises InputError, before any training, if the experiment has no such run or several, or cannot work.
     """
     runs = [run for run in experiment.runs() if (run.metric, run.seed, run.initial) == (metric, seed, "rewind")]
+    if metric not in experiment.metrics:
+        raise unknown(f"metric of '{experiment.name}'", metric, experiment.metrics)
     if len(runs) != 1:
-        remedy = "give it one p, one selection, and so on" if runs else "name one of its metrics and one of its seeds"
+        remedy = "give it one p, one selection, one stop" if runs else f"its seeds are {seeds_text(experiment.seeds)}"
         raise InputError(
             f"the experiment '{experiment.name}' has {counted(len(runs), 'run')} of '{metric}' with seed {seed} that "
             f"rewinds; {remedy}"

@@ -170,7 +170,7 @@ def cut_off() -> bytes:
         (classes("train/") | classes("extra/"), "extra/cat/000.png is in no class of a split"),
         (classes("train/") | {"test/0.png": png()}, "test/0.png is in no class of a split"),
         (classes("train/") | classes("val/") | classes("valid/"), "two validation folders, val and valid"),
-        (classes("", 3), "too few images .* 3 of them in the smallest class"),
+        (classes("", 3), "too few images to cut off a test split: the class folder cat holds 3; give at least 12"),
         (broken(b"this is no image"), "dog/bad.jpg in .* cannot be decoded"),
         (broken(b""), "dog/bad.jpg in .* cannot be decoded"),
         (broken(cut_off()), "dog/bad.jpg in .* cannot be decoded"),
@@ -207,3 +207,10 @@ def test_nothing_of_a_zip_reaches_the_disk(tmp_path):
     before = sorted(tmp_path.rglob("*"))
     assert sum(sizes(load(f"imagefolder:{path}"))) == 41  # the second is an image like any other
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_path_without_its_kind_is_told_what_to_write(tmp_path):
+    with pytest.raises(InputError, match=f"for images in a folder or zip: 'imagefolder:{tmp_path}'"):
+        load(str(tmp_path))
+    with pytest.raises(InputError, match="unknown data set"):
+        load("")

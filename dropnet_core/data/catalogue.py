@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 
 from dropnet_core.data.cifar import cifar10
 from dropnet_core.data.dataset import DataSet
@@ -42,6 +43,8 @@ def load(name: str, *, size: int | None = None, colour: bool | None = None) -> D
     below 1, less than two or more than all classes, and whatever is wrong with the files.
     """
     kind, _, path = name.partition(":")
+    if kind not in DATA_SETS and name and Path(name).expanduser().exists():
+        raise InputError(f"'{name}' is the name of no data set; for images in a folder or zip: 'imagefolder:{name}'")
     loader = DATA_SETS[kind]
     takes = inspect.signature(loader).parameters
     classes, path = (path, "") if path.isdecimal() and "path" not in takes else ("", path)

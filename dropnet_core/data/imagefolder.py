@@ -36,7 +36,7 @@ def imagefolder(path: str, size: int = 32, colour: bool = True) -> DataSet:
             )
             for part, pairs in parts.items()
         }
-    return DataSet.of(f"imagefolder:{path}", **completed(*arrays.pop("train"), arrays), classes=len(classes))
+    return DataSet.of(f"imagefolder:{path}", **completed(classes, *arrays.pop("train"), arrays), classes=len(classes))
 
 
 def arrange(images: Images) -> dict[str, list[tuple[str, Member]]]:
@@ -90,15 +90,25 @@ def agreed_classes(parts: dict[str, list[tuple[str, Member]]], path: Path) -> li
 
 
 def completed(
-    images: np.ndarray, labels: np.ndarray, given: dict[str, tuple[np.ndarray, np.ndarray]]
+    classes: list[str], images: np.ndarray, labels: np.ndarray, given: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> dict[str, Split]:
-    """All three splits: those given, and those cut from the training images (n, C, H, W) with labels (n,)."""
+    """All three splits: those given, and those cut from the training images (n, C, H, W) with labels (n,).
+
+    Raises InputError, naming the smallest class, if it has too few images for that.
+    """
     # Files come class by class, and training does not shuffle: mix them once.
     rows = stream(0, "imagefolder", "order").permutation(len(labels))
     splits = {part: split_of(*arrays) for part, arrays in given.items()}
     for part in ("test", "validation"):
         if part not in splits:
-            kept, held_out = stratified_rows(labels[rows])
+            try:
+                kept, held_out = stratified_rows(labels[rows])
+            except InputError:
+                counts = np.bincount(labels)
+                raise InputError(
+                    f"too few images to cut off a {part} split: the class folder {classes[counts.argmin()]} holds "
+                    f"{counts.min()}; give at least 12 of each class, or make the folders train, val and test yourself"
+                ) from None
             splits[part] = split_of(images, labels, rows[held_out])
             rows = rows[kept]
     return {"train": split_of(images, labels, rows)} | splits

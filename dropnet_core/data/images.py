@@ -95,7 +95,7 @@ def decode(images: Images, member: Member, size: int, colour: bool) -> np.ndarra
             many_bits = image.mode.startswith(("I", "F"))
             upright = ImageOps.exif_transpose(image).convert("RGB" if colour else "L")
     except Exception as error:  # Pillow's readers raise a dozen kinds; each means that this file is no good
-        raise InputError(f"the image {name} cannot be decoded ({error}); replace or remove it") from error
+        raise InputError(f"the image {name} cannot be decoded ({error}); replace or remove it") from None
     if many_bits:
         raise InputError(f"the image {name} has more than 8 bits a channel; save it with 8")
     pixels = np.asarray(upright.resize((size, size), Image.Resampling.BILINEAR))
