@@ -29,7 +29,8 @@ def smaller_network(
     if metric not in experiment.metrics:
         raise unknown(f"metric of '{experiment.name}'", metric, experiment.metrics)
     if len(runs) != 1:
-        remedy = "give it one p, one selection, one stop" if runs else f"its seeds are {seeds_text(experiment.seeds)}"
+        there = f"its seeds are {seeds_text(experiment.seeds)}, its initial is {' '.join(experiment.initial)}"
+        remedy = "give it one p, one selection, one stop" if runs else there
         raise InputError(
             f"the experiment '{experiment.name}' has {counted(len(runs), 'run')} of '{metric}' with seed {seed} that "
             f"rewinds; {remedy}"

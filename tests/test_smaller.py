@@ -68,7 +68,7 @@ def test_what_is_missing_in_the_store_is_trained_and_nothing_else(tmp_path):
     [
         ({}, "min", 7, "0 runs .* its seeds are 0-1"),
         ({}, "mim", 0, "unknown metric of 'small' 'mim'; did you mean 'min'"),
-        ({"initial": "reinit"}, "min", 0, "0 runs"),
+        ({"initial": "reinit"}, "min", 0, "0 runs .* its initial is reinit"),
         ({"p": (0.2, 0.4)}, "min", 0, "2 runs .* one p"),
     ],
 )
