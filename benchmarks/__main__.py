@@ -1,7 +1,7 @@
 """Measure this project's speed against the usual ways, side by side.
 
 python -m benchmarks            everything: about 20 minutes on two cores
-python -m benchmarks --quick    a look at whether it works: two minutes, and nothing is kept
+python -m benchmarks --quick    a look at whether it works: about a minute, and nothing is kept
 python -m benchmarks PART ...   only schedule, stack, profile, memory, agreement or deep
 """
 

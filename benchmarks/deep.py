@@ -38,7 +38,7 @@ STEPS = {("compact", 0.5): 2, ("compact", 0.25): 4, ("compact", 0.125): 8}  # of
 
 @cache
 def job(name: str, fraction: float) -> Job:
-    """One training with this fraction of the units, drawn by lot in each layer.
+    """One training with this fraction of the units, drawn at random in each layer.
 
     As with any real score, the layers that a residual sum adds up then keep different channels, and the sum keeps
     those of all of them.

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from dropnet_core.architecture import Network
 from dropnet_core.data import DataSet, Split
-from dropnet_core.engines.convolutions import Convolutions, plain
+from dropnet_core.engines.convolutions import Convolutions, by_hand
 from dropnet_core.engines.windows import KeptBatches
 from dropnet_core.errors import InputError
 from dropnet_core.free_memory import free_bytes
@@ -26,22 +26,24 @@ from dropnet_core.recipe import Recipe
 from dropnet_core.training import large_batches
 
 WORKER = 200_000_000  # bytes of a worker process before it trains: Python and torch
+PAPER = Recipe()
 SETS = 5  # of weights beside those of the network that scores: first, trained, gradients, put back, cut out again
 
 Course = frozenset[tuple[int, int]]
 """Bytes held at the moments of some work: a fixed part, and a part for each image."""
 
 
-def step_bytes(network: Network, batch_size: int, precision: str = "float32", *, masked: bool = False) -> int:
+def step_bytes(network: Network, batch_size: int, recipe: Recipe = PAPER, *, masked: bool = False) -> int:
     """About how many bytes one step of training holds at its peak: a few tenths more or less, as the device has it.
 
-    These are all tensors: weights and gradients, the first weights, and the values that the way back asks for. What a
-    library needs inside a convolution is not among them. `masked`: in the network with masks.
+    These are all tensors: weights and gradients, the first weights, and the values that the way back asks for; or, if
+    that is more, the buffers of the step written by hand, where one trains this network. What a library needs inside a
+    convolution is not among them. `masked`: in the network with masks.
     """
-    by_autograd = at_peak(step_course(network, precision, masked), batch_size)
-    if masked or not plain(network):
+    by_autograd = at_peak(step_course(network, recipe.precision, masked), batch_size)
+    if masked or not by_hand(network, recipe):
         return by_autograd
-    return max(by_autograd, at_peak(own_step_course(network, precision), batch_size))
+    return max(by_autograd, at_peak(own_step_course(network, recipe.precision), batch_size))
 
 
 def pass_bytes(network: Network, images: int, precision: str = "float32") -> int:
@@ -163,7 +165,7 @@ def check_memory(network: Network, recipe: Recipe, data: DataSet, device: torch.
         return
     batch = min(recipe.batch_size, len(data.train))
     at_once = max(len(next(large_batches(split, dtype))[1]) for split in data.parts.values())
-    step, scoring = step_bytes(network, batch, recipe.precision), pass_bytes(network, at_once, recipe.precision)
+    step, scoring = step_bytes(network, batch, recipe), pass_bytes(network, at_once, recipe.precision)
     alone = max(step, scoring)
     needed = alone if workers == 1 else workers * (WORKER + alone)
     if needed <= free:
@@ -189,6 +191,6 @@ def size(count: int) -> str:
 def largest_batch(network: Network, recipe: Recipe, free: int) -> int:
     """The largest power of two below the recipe's batch size with which a step fits; 0 if even one image does not."""
     batch = 1 << (recipe.batch_size.bit_length() - 1)
-    while batch and step_bytes(network, batch, recipe.precision) > free:
+    while batch and step_bytes(network, batch, recipe) > free:
         batch //= 2
     return batch

@@ -80,13 +80,15 @@ def test_the_buffers_of_the_step_written_by_hand_count():
     second = 4 * (2 * 16 * tiles * 16 + 16 * tiles * 24 + 10 * tiles * 24 + tiles * 24)
     assert second < step_bytes(network, count) < 2.5 * second
     assert step_bytes(network, count) > 2 * step_bytes(network, count, masked=True)  # by autograd
+    for recipe in (Recipe(augment="affine"), Recipe(precision="bf16")):  # by autograd, too
+        assert step_bytes(network, count, recipe) < step_bytes(network, count) / 2
 
 
 def test_precision_masks_and_images_count():
     network = describe("resnet18/8", (3, 32, 32), 10)
     one, two, three = (step_bytes(network, n) for n in (201, 202, 203))
     assert three - two == two - one > 0
-    assert 1.8 < step_bytes(network, 64, "float64") / step_bytes(network, 64) < 2.1
+    assert 1.8 < step_bytes(network, 64, Recipe(precision="float64")) / step_bytes(network, 64) < 2.1
     assert 1.05 < step_bytes(network, 64, masked=True) / step_bytes(network, 64) < 2
 
 

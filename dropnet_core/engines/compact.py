@@ -8,7 +8,7 @@ import torch
 
 from dropnet_core.compaction import compact, expand
 from dropnet_core.data import DataSet
-from dropnet_core.engines.convolutions import Convolutions, plain
+from dropnet_core.engines.convolutions import Convolutions, by_hand
 from dropnet_core.engines.emptied import Emptied
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.passes import completed, statistics_of
@@ -31,7 +31,7 @@ def compacted(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
         network, weights = compact(job.network, job.mask, job.first_weights())
         device, dtype = data.train.labels.device, storage(job.recipe.precision)
         weights = {name: weight.to(device, dtype) for name, weight in weights.items()}
-        if plain(network) and job.recipe.augment == "none" and job.recipe.precision != "bf16":
+        if by_hand(network, job.recipe):
             kind = Convolutions if device.type == "cpu" else Resident
             outcome = by_own_step(job, kind(network, weights, job.recipe, data, batches))
         else:

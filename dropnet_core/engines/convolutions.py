@@ -32,6 +32,11 @@ def plain(network: Network) -> bool:
     )
 
 
+def by_hand(network: Network, recipe: Recipe) -> bool:
+    """Whether a network is trained by the step of this module; by autograd otherwise."""
+    return plain(network) and recipe.augment == "none" and recipe.precision != "bf16"
+
+
 class Dense:
     """A dense layer, with a ReLU behind all but the last."""
 
