@@ -13,8 +13,6 @@ from torch.utils._pytree import tree_leaves
 
 from dropnet_core.architecture import Network
 from dropnet_core.data import DataSet, Split
-from dropnet_core.engines.convolutions import Convolutions, by_hand
-from dropnet_core.engines.windows import KeptBatches
 from dropnet_core.errors import InputError
 from dropnet_core.free_memory import free_bytes
 from dropnet_core.layers import MaskedNetwork
@@ -40,10 +38,7 @@ def step_bytes(network: Network, batch_size: int, recipe: Recipe = PAPER, *, mas
     that is more, the buffers of the step written by hand, where one trains this network. What a library needs inside a
     convolution is not among them. `masked`: in the network with masks.
     """
-    by_autograd = at_peak(step_course(network, recipe.precision, masked), batch_size)
-    if masked or not by_hand(network, recipe):
-        return by_autograd
-    return max(by_autograd, at_peak(own_step_course(network, recipe.precision), batch_size))
+    return at_peak(step_course(network, recipe.precision, masked), batch_size)
 
 
 def pass_bytes(network: Network, images: int, precision: str = "float32") -> int:
@@ -71,22 +66,6 @@ def step_course(network: Network, precision: str, masked: bool) -> Course:
         loss = F.cross_entropy(model(batch), labels)
         model.zero_grad(set_to_none=True)
         loss.backward()
-
-    return course(work)
-
-
-@lru_cache(maxsize=16)
-def own_step_course(network: Network, precision: str) -> Course:
-    """Of an epoch of one batch, and of its scoring, in the engine that has a step of its own with all its buffers."""
-    dtype = storage(precision)
-
-    def work(images: int) -> None:
-        split = Split(torch.full((images, *network.shape), 255, dtype=torch.uint8), torch.zeros(images).long())
-        data = DataSet.of("white", split, split, split, classes=network.classes)
-        recipe, kept = Recipe(batch_size=images), {part: KeptBatches(split) for part in data.parts}
-        model = Convolutions(network, zeros(network, dtype), recipe, data, kept)
-        model.epoch(None)
-        model.statistics()
 
     return course(work)
 

@@ -46,7 +46,7 @@ class Prepared:
         network = describe(experiment.network, data.shape, data.classes)
         check_precision(experiment.recipe.precision, place)
         check_memory(network, experiment.recipe, data, place, workers)
-        chosen = fastest(network, experiment.recipe) if engine == "auto" else engine
+        chosen = fastest(network, experiment.recipe, place) if engine == "auto" else engine
         return cls(experiment, data.to(place), network, chosen)
 
     def board(self, store: Store, deadline: float = float("inf")) -> Board:

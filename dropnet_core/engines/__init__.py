@@ -1,6 +1,15 @@
 """Ways to train a list of jobs; all of them agree with `reference`, which is the definition."""
 
-from dropnet_core.engines import compact, reference, stacked  # noqa: F401 - importing them registers them
-from dropnet_core.engines.interface import Engine, Take, engines, fastest
+import torch
+
+from dropnet_core.engines import compact, kernels, reference  # noqa: F401 - importing them registers them
+from dropnet_core.engines.interface import Engine, Take, engines
+from dropnet_core.networks import Network
+from dropnet_core.recipe import Recipe
 
 __all__ = ["Engine", "Take", "engines", "fastest"]
+
+
+def fastest(network: Network, recipe: Recipe, device: torch.device) -> str:
+    """The name of the fastest engine that can train this network by this recipe on this device."""
+    return "compact" if kernels.refusal(network, recipe, device) else "kernels"

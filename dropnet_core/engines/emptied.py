@@ -8,43 +8,42 @@ A residual network that has only lost a branch is not cut off. A network with ba
 bias learns; but the moving statistics before the cut go on, and the scores there with them: it is trained itself.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
-import torch
+from torch import Tensor
 
-from dropnet_core.compaction import compact, cut_off
-from dropnet_core.data import DataSet
-from dropnet_core.engines.passes import statistics_of
-from dropnet_core.masks import Mask
-from dropnet_core.networks import PlainNetwork
-from dropnet_core.precision import storage
+from dropnet_core.compaction import cut_off
+from dropnet_core.metrics import Statistics
+from dropnet_core.networks import Weights
 from dropnet_core.runs import Job
-from dropnet_core.training import Outcome, train
+from dropnet_core.training import Outcome
 
 
 class Emptied:
     """Answers jobs whose mask leaves no path from the images to the output, in networks without batch norm."""
 
-    def __init__(self, data: DataSet) -> None:
-        self.data = data
-        self._known: dict[tuple[object, ...], Outcome] = {}
+    def __init__(
+        self, train: Callable[[Job], tuple[Outcome, Tensor]], measure: Callable[[Job, Weights], Statistics]
+    ) -> None:
+        """
+        train    trains a job's network without any unit: its outcome, without statistics, and the output's bias
+        measure  the statistics of a job's units under full weights
+        """
+        self._train, self._measure = train, measure
+        self._known: dict[tuple[object, ...], tuple[Outcome, Tensor]] = {}
 
     @staticmethod
     def applies(job: Job) -> bool:
-        return not job.needs and not job.network.has_norm and cut_off(job.network, job.mask)
+        return not job.network.has_norm and cut_off(job.network, job.mask)
 
     def outcome(self, job: Job) -> Outcome:
         """The shared training's history, with the statistics of this job's own units at their first weights."""
         started = perf_counter()
         shared = (job.recipe, job.network, job.seed if job.recipe.seeded else None)
         if shared not in self._known:
-            nothing = Mask.full(job.network.widths)
-            for layer, width in enumerate(job.network.widths):
-                nothing = nothing.drop(layer, torch.arange(width).numpy())
-            network, weights = compact(job.network, nothing, job.first_weights())
-            model = PlainNetwork(network, weights).to(self.data.train.labels.device, storage(job.recipe.precision))
-            history, test, best = train(model, self.data, job.recipe, job.seed)
-            self._known[shared] = Outcome(history, *test, best, {})
-        statistics = statistics_of(job, job.first_weights(), self.data)
-        return replace(self._known[shared], statistics=statistics, seconds=perf_counter() - started)
+            self._known[shared] = self._train(job)
+        outcome, bias = self._known[shared]
+        weights = job.first_weights() | {f"{len(job.network.layers)}.bias": bias}
+        return replace(outcome, statistics=self._measure(job, weights), seconds=perf_counter() - started)

@@ -18,10 +18,3 @@ Take = Callable[[int], list[Job]]
 Engine = Callable[[DataSet, Take], Iterator[tuple[Job, Outcome]]]
 
 engines: Registry[Engine] = Registry("engine")
-
-
-def fastest(network: Network, recipe: Recipe) -> str:
-    """The name of the fastest engine that can train this network by this recipe."""
-    if network.all_dense and not recipe.seeded and recipe.precision != "bf16":
-        return "stacked"
-    return "compact"

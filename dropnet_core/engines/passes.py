@@ -24,11 +24,15 @@ def statistics_of(job: Job, weights: Weights, data: DataSet) -> Statistics:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
     with arithmetic(job.recipe.precision, device):
         narrow = measure(model, (images for images, _ in large_batches(data.train, dtype)))
-    return completed(job, narrow, weights, data)
+    statistics = widened(job.mask, narrow)
+    if "loss_without" in job.needs:
+        with arithmetic(job.recipe.precision, device):
+            statistics["loss_without"] = loss_without(job.network, weights, job.mask, data.train, dtype)
+    return statistics
 
 
-def completed(job: Job, narrow: Statistics, weights: Weights, data: DataSet) -> Statistics:
-    """The statistics of a compacted network's units at full width, with all else that the job asks for.
+def widened(mask: Mask, narrow: Statistics) -> Statistics:
+    """The statistics of a compacted network's units at full width.
 
     Dropped units have mean 0 and a share of zeros of 1, as a mask leaves them.
     """
@@ -36,12 +40,8 @@ def completed(job: Job, narrow: Statistics, weights: Weights, data: DataSet) -> 
     for name, layers in narrow.items():
         silent = 1.0 if name.startswith("zero") else 0.0
         statistics[name] = []
-        for kept, values in zip(job.mask.layers, layers, strict=True):
+        for kept, values in zip(mask.layers, layers, strict=True):
             wide = np.full(len(kept), silent)
             wide[kept] = values
             statistics[name].append(wide)
-    if "loss_without" in job.needs:
-        dtype, device = storage(job.recipe.precision), data.train.labels.device
-        with arithmetic(job.recipe.precision, device):
-            statistics["loss_without"] = loss_without(job.network, weights, job.mask, data.train, dtype)
     return statistics

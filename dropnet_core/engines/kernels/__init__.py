@@ -1,0 +1,50 @@
+"""Plain networks in compiled kernels: their cost follows their arithmetic, and their bits are the same everywhere.
+
+A network of dense layers (`rows`), or of convolutions with a max-pool each and dense layers behind them (`maps`), is
+trained, evaluated and scored here in float32 on the CPU. `vectors` says how kernels are written and why no bit depends
+on the processor; `row_kernels`, `map_kernels`, `filters` and `softmax` hold the arithmetic, each beside its formula.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from time import perf_counter
+
+import torch
+
+from dropnet_core.architecture import Network
+from dropnet_core.data import DataSet
+from dropnet_core.engines.interface import Take, engines
+from dropnet_core.errors import InputError
+from dropnet_core.recipe import Recipe
+from dropnet_core.runs import Job
+from dropnet_core.training import Outcome
+
+
+def refusal(network: Network, recipe: Recipe, device: torch.device) -> str:
+    """Why the kernels cannot train a network by a recipe on a device; empty if they can."""
+    if device.type != "cpu":
+        return "run on a CPU"
+    if recipe.precision != "float32":
+        return "compute in float32"
+    if not all(layer.kind == "dense" or (layer.kind, layer.pool, layer.norm) == ("conv", "max", False) for layer in network.layers):
+        return "train dense layers and convolutions with a max-pool each, without batch norm or sums"
+    if find_spec("numba") is None:
+        return "need Numba, which is not installed"
+    return ""
+
+
+def kernels(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
+    """Train each job's network. Raises InputError for one that the kernels cannot train."""
+    from dropnet_core.engines.kernels.engine import Trainer  # takes a second, and nothing but training needs it
+
+    trainer = Trainer(data)
+    while jobs := take(1):
+        job, started = jobs[0], perf_counter()
+        if why := refusal(job.network, job.recipe, data.train.labels.device):
+            raise InputError(f"the engine 'kernels' cannot train {job.network.name} by this recipe: kernels {why}; "
+                             "choose 'compact'")
+        yield job, replace(trainer.outcome(job), seconds=perf_counter() - started)
+
+
+engines.add("kernels", kernels)

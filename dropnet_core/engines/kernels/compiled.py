@@ -1,0 +1,48 @@
+"""Compiles this package's functions, once for each processor, and keeps what came out.
+
+Numba's own cache watches the file in which a function stands, not the kernels that it calls from others, and it lies
+beside the source, where an installation may not be written to. So these functions are kept in the user's cache folder,
+in a folder named after all sources of the package.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite import binding
+from numba.core import config
+
+from dropnet_core.data.places import cache_folder
+
+FEATURES = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()
+WIDE = "+avx512f" in FEATURES
+"""Whether there are registers of 16 floats, and 32 of them. Blocks are cut to fit; no number depends on it."""
+
+
+@cache
+def folder() -> Path:
+    """Where compiled code is kept: below NUMBA_CACHE_DIR if that is set, else in the user's cache folder."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    text = b"".join(source.read_bytes() for source in sources) + numba.__version__.encode()
+    base = Path(config.CACHE_DIR) if config.CACHE_DIR else cache_folder() / "compiled"
+    return base / hashlib.sha256(text).hexdigest()[:12]
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Numba looks at its setting when a function is decorated, and nobody else's functions are to follow ours."""
+    before, config.CACHE_DIR = config.CACHE_DIR, str(folder())
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function at its first call. Division by zero gives what floats give, as in NumPy."""
+    with kept():
+        return numba.njit(cache=True, error_model="numpy", nogil=True)(function)

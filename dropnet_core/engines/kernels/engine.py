@@ -1,0 +1,109 @@
+"""Trains jobs in this package's kernels, one network after another: only what is left of it is computed."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dropnet_core.architecture import Network
+from dropnet_core.compaction import compact
+from dropnet_core.data import DataSet
+from dropnet_core.engines.emptied import Emptied
+from dropnet_core.engines.kernels.groups import grouped
+from dropnet_core.engines.kernels.lit import listed
+from dropnet_core.engines.kernels.maps import Maps
+from dropnet_core.engines.kernels.model import Model
+from dropnet_core.engines.kernels.presentation import LayOut, Presentation, blind
+from dropnet_core.engines.kernels.rows import Rows
+from dropnet_core.engines.passes import widened
+from dropnet_core.metrics import Statistics
+from dropnet_core.networks import Weights
+from dropnet_core.runs import Job
+from dropnet_core.training import History, Outcome, until_stopped
+
+Trained = tuple[History, tuple[float, float], float]
+
+
+def model_of(network: Network, weights: Weights, size: int) -> tuple[Model, LayOut]:
+    """A network with these weights for batches of `size`, and how the images are laid out for it."""
+    count = len(network.layers) + 1
+    own = [(weights[f"{i}.weight"].numpy(), weights[f"{i}.bias"].numpy()) for i in range(count)]
+    return (Rows(own, size), listed) if network.all_dense else (Maps(network.shape, own), grouped)
+
+
+class Trainer:
+    """Trains jobs on one data set."""
+
+    def __init__(self, data: DataSet) -> None:
+        self.images = Presentation(data)
+        self.emptied = Emptied(self.train_bias, self.statistics_of_emptied)
+
+    def outcome(self, job: Job) -> Outcome:
+        """What training the job's network gives."""
+        if Emptied.applies(job):
+            return self.emptied.outcome(job)
+        network, weights = compact(job.network, job.mask, job.first_weights())
+        model, lay_out = model_of(network, weights, job.recipe.batch_size)
+        history, test, best = self.train(job, model, lay_out)
+        seen = self.images.part("train", lay_out, job.recipe.batch_size)
+        statistics = widened(job.mask, in_masked_layers(job.network, model.observe(seen)))
+        if "loss_without" in job.needs:
+            statistics["loss_without"] = loss_without(job, model, seen)
+        return Outcome(history, *test, best, statistics)
+
+    def train(self, job: Job, model: Model, lay_out: LayOut) -> Trained:
+        """Train a model in place until early stopping. Returns what `until_stopped` does."""
+        recipe, images = job.recipe, self.images
+        return until_stopped(
+            lambda order, maps: model.epoch(
+                images.epoch(order, maps, lay_out, recipe.batch_size), recipe.learning_rate
+            ),
+            lambda part: model.judge(images.part(part, lay_out, recipe.batch_size)),
+            images.data,
+            recipe,
+            job.seed,
+        )
+
+    def train_bias(self, job: Job) -> tuple[Outcome, Tensor]:
+        """The training of a network whose output is cut off from the images, and the bias that it learns."""
+        classes = job.network.classes
+        model = Rows([(np.zeros((classes, 0), np.float32), np.zeros(classes, np.float32))], job.recipe.batch_size)
+        history, test, best = self.train(job, model, blind)
+        return Outcome(history, *test, best, {}), torch.from_numpy(model.bias(0).copy())
+
+    def statistics_of_emptied(self, job: Job, weights: Weights) -> Statistics:
+        """The statistics of an emptied network, of which only the layers before the empty one see anything."""
+        network, small = compact(job.network, job.mask, weights)
+        empty = next(i for i, layer in enumerate(network.layers) if not layer.units)
+        silent = {"mean_of_abs": 0.0, "abs_of_mean": 0.0, "zeros": 1.0, "zero_maps": 1.0}
+        found = [{name: np.full(layer.units, value) for name, value in silent.items()} for layer in network.layers]
+        if empty:
+            before = replace(network, layers=network.layers[:empty])
+            output = len(before.layers)
+            small[f"{output}.weight"] = torch.zeros(before.weight_shapes()[f"{output}.weight"])
+            small[f"{output}.bias"] = torch.zeros(network.classes)
+            model, lay_out = model_of(before, small, job.recipe.batch_size)
+            found[:empty] = model.observe(self.images.part("train", lay_out, job.recipe.batch_size))
+        statistics = widened(job.mask, in_masked_layers(job.network, found))
+        if "loss_without" in job.needs:  # nothing changes it: the bias alone answers
+            bias = weights[f"{len(network.layers)}.bias"].numpy()
+            model = Rows([(np.zeros((len(bias), 0), np.float32), bias)], job.recipe.batch_size)
+            loss = model.judge(self.images.part("train", blind, job.recipe.batch_size))[0]
+            statistics["loss_without"] = [np.where(kept, loss, 0.0) for kept in job.mask.layers]
+        return statistics
+
+
+def in_masked_layers(network: Network, layers: list[dict[str, np.ndarray]]) -> Statistics:
+    """Statistics by name, of the layers that have a mask, from those by layer."""
+    return {name: [layers[i][name] for i in network.masked_layers] for name in layers[0]}
+
+
+def loss_without(job: Job, model: Model, seen: object) -> list[np.ndarray]:
+    """The oracle's statistic (see `dropnet_core.oracle`) of a trained network."""
+    losses = [np.zeros(width) for width in job.mask.widths]
+    for i, loss, kept in zip(job.network.masked_layers, losses, job.mask.layers, strict=True):
+        for own, unit in enumerate(np.flatnonzero(kept)):
+            with model.without(i, own):
+                loss[unit] = model.judge(seen)[0]
+    return losses

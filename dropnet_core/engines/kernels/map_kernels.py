@@ -1,0 +1,387 @@
+"""The arithmetic of convolutions on maps (channels, height, width, 32 images): images lie in the lanes.
+
+Every convolution is followed by a 2x2 max-pool, so it is computed a window at a time: the 4x4 pixels of its input that
+the 2x2 values of one pooled value read. The first layer follows the definition; later ones use Winograd's
+F(2x2, 3x3), with which 16 products stand for 36: with input tile d (4x4), filter g (3x3) and output y (2x2)
+
+    y = A' [(G g G') * (B' d B)] A          * multiplies entry by entry, and sums over channels
+
+Slopes go back through the same matrices, turned. Maps have a border of zeros, and places are those of their first pixel
+with the border, unless they are called inside. Each number is a chain of its own; no bit depends on block sizes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dropnet_core.engines.kernels.compiled import WIDE
+from dropnet_core.engines.kernels.vectors import LANES, Emitter, Place, Vector, kernel
+
+IMAGES = 32  # side by side: a group
+HALVES = IMAGES // LANES
+TILE = 16  # numbers of a 4x4 tile
+
+# Blocks that fit into 32 registers of 16 floats, or into 16 of 8.
+STEP = LANES if WIDE else LANES // 2  # images at a time where each is on its own
+TOGETHER = IMAGES if WIDE else LANES  # images at a time in a product
+ROWS_TOGETHER = (6, 4, 2, 1)
+SQUARE = (4, 1) if WIDE else (2, 1)  # rows and columns of sums at a time
+FILTERS = (2, 1) if WIDE else (1,)  # filters at a time that learn from a window
+
+
+def over_images(emit: Callable[..., None]) -> Any:
+    """From emit(emitter, n, *places) for STEP images from n on to a kernel for all images of a group."""
+
+    def all_images(emitter: Emitter, *places: Place) -> None:
+        with emitter.loop(IMAGES // STEP) as i:
+            emit(emitter, emitter.times(i, STEP), *places)
+
+    return kernel(all_images, STEP)
+
+
+# Products.
+
+
+def _products(
+    emitter: Emitter, c: Place, a: Place, a_row: Place, a_step: Place, b: Place, rows: Place, depth: Place
+) -> None:
+    """C (rows, 32) = A (rows, depth) times B (depth, 32)."""
+
+    def some_rows(many: int, first: Place) -> None:
+        with emitter.loop(IMAGES // TOGETHER) as part:
+            lanes = emitter.times(part, TOGETHER)
+            sums = [emitter.variable() for _ in range(many)]
+            with emitter.loop(depth) as i:
+                value, at = emitter.load(b, (i, IMAGES), lanes), emitter.place(a, (first, a_row), (i, a_step))
+                for r, total in enumerate(sums):
+                    emitter.accumulate(total, emitter.spread(at, (r, a_row)), value)
+            for r, total in enumerate(sums):
+                emitter.store(emitter.get(total), c, (emitter.place(first, r), IMAGES), lanes)
+
+    emitter.in_blocks(rows, ROWS_TOGETHER, some_rows)
+
+
+products = kernel(_products, TOGETHER)
+"""products(memory, (c, a, a_row, a_step, b, rows, depth))"""
+
+
+@kernel
+def overlaps(
+    emitter: Emitter, c: Place, a: Place, a_step: Place, b: Place, b_step: Place,
+    rows: Place, columns: Place, places: Place,
+) -> None:  # fmt: skip
+    """C (rows, columns) += the sums over places and images of A (places, rows, 32) times B (places, columns, 32).
+
+    Places lie a_step and b_step apart.
+    """
+
+    def square(high: int, r: Place, wide: int, j: Place) -> None:
+        sums = [[emitter.variable() for _ in range(wide)] for _ in range(high)]
+        left, right = emitter.place(a, (r, IMAGES)), emitter.place(b, (j, IMAGES))
+        with emitter.loop(places) as i:
+            for half in range(HALVES):
+                across = [emitter.load(right, (i, b_step), k * IMAGES + half * LANES) for k in range(wide)]
+                for k in range(high):
+                    value = emitter.load(left, (i, a_step), k * IMAGES + half * LANES)
+                    for total, other in zip(sums[k], across, strict=True):
+                        emitter.accumulate(total, value, other)
+        for k in range(high):
+            for other in range(wide):
+                to = emitter.place(c, (emitter.place(r, k), columns), j, other)
+                emitter.add(emitter.get(sums[k][other]).total(), to)
+
+    emitter.in_blocks(
+        rows, SQUARE, lambda high, r: emitter.in_blocks(columns, SQUARE, lambda wide, j: square(high, r, wide, j))
+    )
+
+
+# The four values of a window, pooled.
+
+
+def pooled(emitter: Emitter, corners: Sequence[Vector], bias: Vector, y: Place, winner: Place) -> None:
+    """y = the largest of the corners plus bias, at least 0; winner = which it was, 4 where y is 0."""
+    zero, best, which = emitter.number(0.0), corners[0], emitter.number(0.0)
+    for i in range(1, 4):
+        which = corners[i].where(">", best, emitter.number(i), which)
+        best = corners[i].where(">", best, corners[i], best)
+    value = best + bias
+    emitter.store(value.at_least(zero), y)
+    emitter.store(value.where(">", zero, which, emitter.number(4.0)), winner)
+
+
+def routed(emitter: Emitter, slope: Place, winner: Place) -> list[Vector]:
+    """The slopes of the four corners: that of y at the winner, else 0."""
+    value, which, zero = emitter.load(slope), emitter.load(winner), emitter.number(0.0)
+    return [which.where("==", emitter.number(i), value, zero) for i in range(4)]
+
+
+def watched(
+    emitter: Emitter, corners: Sequence[Vector], bias: Vector, sums: Place, zeros: Place, counted: Sequence[int]
+) -> None:
+    """Add the values of those corners that are in the map to sums, and 1 for each that is 0 to zeros."""
+    zero, one = emitter.number(0.0), emitter.number(1.0)
+    total, silent = emitter.load(sums), emitter.load(zeros)
+    for i in counted:
+        value = (corners[i] + bias).at_least(zero)
+        total, silent = total + value, silent + value.where("==", zero, one, zero)
+    emitter.store(total, sums)
+    emitter.store(silent, zeros)
+
+
+CORNERS = {(2, 2): (0, 1, 2, 3), (1, 2): (0, 1), (2, 1): (0, 2), (1, 1): (0,)}
+"""Which corners of a window are in the map, by how many of its rows and columns are."""
+
+
+@kernel
+def live_slopes(
+    emitter: Emitter, out: Place, slope: Place, slope_row: Place, winner: Place, down: Place, right: Place
+) -> None:
+    """out += the sum of the slopes of all values above 0 in a pooled map (down, right, 32)."""
+    total, zero, dead = emitter.variable(), emitter.number(0.0), emitter.number(4.0)
+    with emitter.loop(down) as i, emitter.loop(right) as j:
+        for half in range(HALVES):
+            which = emitter.load(winner, (emitter.place((i, right), j), IMAGES), half * LANES)
+            value = emitter.load(slope, (i, slope_row), (j, IMAGES), half * LANES)
+            emitter.set(total, emitter.get(total) + which.where("<", dead, value, zero))
+    emitter.add(emitter.get(total).total(), out)
+
+
+# The first layer, by the definition.
+
+
+def _tile(emitter: Emitter, x: Place, row: Place) -> list[Vector]:
+    return [emitter.load(x, (i, row), j * IMAGES) for i in range(4) for j in range(4)]
+
+
+def _windows(end: Callable[..., None]) -> Any:
+    """A kernel (x, row, channel, channels, w, bias, units, windows, *more) for a row of windows from x on.
+
+    Of each filter, window and image it computes the four corners without bias; end(emitter, corners, bias, u, t, n,
+    *more) emits what becomes of them.
+    """
+
+    def emit(
+        emitter: Emitter, n: Place, x: Place, row: Place, channel: Place, channels: Place, w: Place, bias: Place,
+        units: Place, windows: Place, *more: Place,
+    ) -> None:  # fmt: skip
+        def some_filters(many: int, first: Place, t: Place) -> None:
+            sums = [[emitter.variable() for _ in range(4)] for _ in range(many)]
+            with emitter.loop(channels) as c:
+                tile = _tile(emitter, emitter.place(x, (t, 2 * IMAGES), n, (c, channel)), row)
+                for u in range(many):
+                    own = emitter.place(w, (emitter.place((emitter.place(first, u), channels), c), 9))
+                    for tap in range(9):
+                        a, b = divmod(tap, 3)
+                        factor = emitter.spread(own, tap)
+                        for corner in range(4):
+                            i, j = divmod(corner, 2)
+                            emitter.accumulate(sums[u][corner], factor, tile[4 * (i + a) + j + b])
+            for u in range(many):
+                unit = emitter.place(first, u)
+                corners = [emitter.get(total) for total in sums[u]]
+                end(emitter, corners, emitter.spread(bias, unit), unit, t, n, *more)
+
+        with emitter.loop(windows) as t:
+            emitter.in_blocks(units, (2, 1), lambda many, first: some_filters(many, first, t))
+
+    return over_images(emit)
+
+
+def _keep(
+    emitter: Emitter, corners: Sequence[Vector], bias: Vector, u: Place, t: Place, n: Place,
+    y: Place, y_unit: Place, winner: Place, winner_unit: Place,
+) -> None:  # fmt: skip
+    to, which = emitter.place(y, (u, y_unit), (t, IMAGES), n), emitter.place(winner, (u, winner_unit), (t, IMAGES), n)
+    pooled(emitter, corners, bias, to, which)
+
+
+convolve = _windows(_keep)
+"""convolve(memory, (x, row, channel, channels, w, bias, units, windows, y, y_unit, winner, winner_unit)): the pooled
+values of a row of windows."""
+
+
+def _watch(counted: Sequence[int]) -> Callable[..., None]:
+    def end(
+        emitter: Emitter, corners: Sequence[Vector], bias: Vector, u: Place, t: Place, n: Place, sums: Place
+    ) -> None:
+        own = emitter.place(sums, (u, 2 * IMAGES), n)
+        watched(emitter, corners, bias, own, emitter.place(own, IMAGES), counted)
+
+    return end
+
+
+watch22, watch12, watch21, watch11 = (_windows(_watch(CORNERS[size])) for size in ((2, 2), (1, 2), (2, 1), (1, 1)))
+"""watch22(memory, (x, row, channel, channels, w, bias, units, windows, sums)): adds to sums (units, 2, 32) the values
+before pooling and how many are 0; the digits are the rows and columns of the windows that lie in the map."""
+
+
+@kernel
+def blank(emitter: Emitter, bias: Place, y: Place, winner: Place, windows: Place) -> None:
+    """What `convolve` gives one filter for windows that are black in all images."""
+    zero = emitter.number(0.0)
+    with emitter.loop(windows) as t:
+        for half in range(HALVES):
+            to, which = (emitter.place(place, (t, IMAGES), half * LANES) for place in (y, winner))
+            pooled(emitter, [zero] * 4, emitter.spread(bias), to, which)
+
+
+def _correlate(
+    emitter: Emitter, x: Place, row: Place, slope: Place, slope_unit: Place, winner: Place, winner_unit: Place,
+    sums: Place, units: Place, windows: Place,
+) -> None:  # fmt: skip
+    """sums (units, 9, 16) += the products of corners' slopes and pixels along a row of windows, for each tap."""
+
+    def some_filters(many: int, first: Place) -> None:
+        with emitter.loop(LANES // STEP) as part:
+            lanes = emitter.times(part, STEP)
+            own = [emitter.place(first, u) for u in range(many)]
+            taps = [
+                [emitter.variable(emitter.load(sums, (u, 9 * LANES), tap * LANES, lanes)) for tap in range(9)]
+                for u in own
+            ]
+            with emitter.loop(windows) as t:
+                for half in range(HALVES):
+                    tile = _tile(emitter, emitter.place(x, (t, 2 * IMAGES), half * LANES, lanes), row)
+                    for u, totals in zip(own, taps, strict=True):
+                        at = emitter.place((t, IMAGES), half * LANES, lanes)
+                        slopes = routed(
+                            emitter, emitter.place(slope, (u, slope_unit), at), emitter.place(winner, (u, winner_unit), at)
+                        )
+                        for corner, value in enumerate(slopes):
+                            i, j = divmod(corner, 2)
+                            for tap, total in enumerate(totals):
+                                a, b = divmod(tap, 3)
+                                emitter.accumulate(total, value, tile[4 * (i + a) + j + b])
+            for u, totals in zip(own, taps, strict=True):
+                for tap, total in enumerate(totals):
+                    emitter.store(emitter.get(total), sums, (u, 9 * LANES), tap * LANES, lanes)
+
+    emitter.in_blocks(units, FILTERS, some_filters)
+
+
+correlate = kernel(_correlate, STEP)
+
+
+@kernel
+def gather_taps(emitter: Emitter, out: Place, sums: Place) -> None:
+    """out (9) += the totals of sums (9, 16)."""
+    for tap in range(9):
+        emitter.add(emitter.load(sums, tap * LANES).total(), out, tap)
+
+
+# Winograd's transforms, of all channels or units of a tile.
+
+
+def on_both_sides(
+    values: Sequence[Vector], size: int, turn: Callable[[list[Vector]], list[Vector]]
+) -> list[Vector]:
+    """`turn` applied to the columns of a square, then to the rows of what comes out."""
+    columns = [turn([values[i * size + j] for i in range(size)]) for j in range(size)]
+    rows = [turn([column[i] for column in columns]) for i in range(len(columns[0]))]
+    return [value for row in rows for value in row]
+
+
+@over_images
+def transform(emitter: Emitter, n: Place, x: Place, row: Place, channel: Place, u: Place, plane: Place, channels: Place) -> None:
+    """U (16, channels, 32) = B' d B of a tile; its 16 planes lie `plane` apart."""
+    with emitter.loop(channels) as c:
+        turned = on_both_sides(
+            _tile(emitter, emitter.place(x, (c, channel), n), row),
+            4,
+            lambda d: [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]],
+        )
+        for k, value in enumerate(turned):
+            emitter.store(value, u, (k, plane), (c, IMAGES), n)
+
+
+@over_images
+def transform_back(emitter: Emitter, n: Place, s: Place, row: Place, channel: Place, u: Place, plane: Place, channels: Place) -> None:
+    """The slopes of a tile's pixels += B U B', from those of U."""
+    with emitter.loop(channels) as c:
+        turned = on_both_sides(
+            [emitter.load(u, (k, plane), (c, IMAGES), n) for k in range(TILE)],
+            4,
+            lambda t: [t[0], (t[1] - t[2]) + t[3], (t[1] + t[2]) - t[0], -t[3]],
+        )
+        for i in range(4):
+            for j in range(4):
+                to = emitter.place(s, (c, channel), (i, row), j * IMAGES, n)
+                emitter.store(emitter.load(to) + turned[4 * i + j], to)
+
+
+def _corners(emitter: Emitter, m: Place, plane: Place) -> list[Vector]:
+    """y = A' m A."""
+    tile = [emitter.load(m, (k, plane)) for k in range(TILE)]
+    return on_both_sides(tile, 4, lambda t: [t[0] + t[1] + t[2], t[1] - t[2] - t[3]])
+
+
+@over_images
+def settle(
+    emitter: Emitter, n: Place, m: Place, plane: Place, bias: Place, units: Place,
+    y: Place, y_unit: Place, winner: Place, winner_unit: Place,
+) -> None:  # fmt: skip
+    """From a tile's products M (16, units, 32) to its pooled values."""
+    with emitter.loop(units) as u:
+        corners = _corners(emitter, emitter.place(m, (u, IMAGES), n), plane)
+        to, which = emitter.place(y, (u, y_unit), n), emitter.place(winner, (u, winner_unit), n)
+        pooled(emitter, corners, emitter.spread(bias, u), to, which)
+
+
+def _watch_tile(counted: Sequence[int]) -> Any:
+    @over_images
+    def emit(emitter: Emitter, n: Place, m: Place, plane: Place, bias: Place, units: Place, sums: Place) -> None:
+        with emitter.loop(units) as u:
+            corners = _corners(emitter, emitter.place(m, (u, IMAGES), n), plane)
+            own = emitter.place(sums, (u, 2 * IMAGES), n)
+            watched(emitter, corners, emitter.spread(bias, u), own, emitter.place(own, IMAGES), counted)
+
+    return emit
+
+
+watch_tile22, watch_tile12, watch_tile21, watch_tile11 = (
+    _watch_tile(CORNERS[size]) for size in ((2, 2), (1, 2), (2, 1), (1, 1))
+)
+"""watch_tile22(memory, (m, plane, bias, units, sums)): as watch22, from a tile's products M (16, units, 32)."""
+
+
+@over_images
+def unsettle(
+    emitter: Emitter, n: Place, slope: Place, slope_unit: Place, winner: Place, winner_unit: Place,
+    m: Place, plane: Place, units: Place,
+) -> None:  # fmt: skip
+    """From the slopes of a tile's pooled values to those of its products (16, units, 32): A y A'."""
+    with emitter.loop(units) as u:
+        corners = routed(
+            emitter, emitter.place(slope, (u, slope_unit), n), emitter.place(winner, (u, winner_unit), n)
+        )
+        turned = on_both_sides(corners, 2, lambda t: [t[0], t[0] + t[1], t[0] - t[1], -t[1]])
+        for k, value in enumerate(turned):
+            emitter.store(value, m, (k, plane), (u, IMAGES), n)
+
+
+# Dense layers.
+
+
+@over_images
+def add_bias(emitter: Emitter, n: Place, y: Place, bias: Place, units: Place, floor: Place) -> None:
+    """y (units, 32) = max(floor, y + bias)."""
+    with emitter.loop(units) as u:
+        value = emitter.load(y, (u, IMAGES), n) + emitter.spread(bias, u)
+        emitter.store(value.at_least(emitter.spread(floor)), y, (u, IMAGES), n)
+
+
+@over_images
+def through_relu(emitter: Emitter, n: Place, slope: Place, value: Place, units: Place) -> None:
+    """slope (units, 32) = 0 where value is not above 0."""
+    zero = emitter.number(0.0)
+    with emitter.loop(units) as u:
+        at = emitter.place((u, IMAGES), n)
+        kept = emitter.load(value, at).where(">", zero, emitter.load(slope, at), zero)
+        emitter.store(kept, slope, at)
+
+
+@kernel
+def gather_bias(emitter: Emitter, out: Place, slope: Place, units: Place) -> None:
+    """out (units) += the totals of slope (units, 32)."""
+    with emitter.loop(units) as u:
+        first, second = (emitter.load(slope, (u, IMAGES), half * LANES) for half in range(HALVES))
+        emitter.add((first + second).total(), out, u)

@@ -1,0 +1,466 @@
+"""Plain convolutional networks: convolutions, each with its max-pool, then dense layers; groups of 32 images."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dropnet_core.engines.kernels.compiled import compiled
+from dropnet_core.engines.kernels.filters import learn_filters, transform_filters
+from dropnet_core.engines.kernels.groups import Groups
+from dropnet_core.engines.kernels.map_kernels import (
+    IMAGES, TILE, add_bias, blank, convolve, correlate, gather_bias, gather_taps, live_slopes, overlaps,
+    products, settle, through_relu, transform, transform_back, unsettle, watch11, watch12, watch21, watch22,
+    watch_tile11, watch_tile12, watch_tile21, watch_tile22,
+)  # fmt: skip
+from dropnet_core.engines.kernels.model import Memory, Model, rounded
+from dropnet_core.engines.kernels.row_kernels import learn, turn
+from dropnet_core.engines.kernels.softmax import softmax16
+from dropnet_core.engines.kernels.vectors import LANES, brighten
+
+FIRST, TILED, DENSE = range(3)
+
+LAYER = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "kind channels height width units down right weights row bias x x_row x_channel x_slopes y y_row y_channel "
+            "y_slopes winners learnt learnt_bias tiles products plane v v_plane scratch scratch_plane turned"
+        ).split()
+    ]
+)
+"""A layer's sizes, and the places of its numbers in the memory:
+
+kind                FIRST (a convolution by its definition), TILED (one by Winograd's tiles) or DENSE
+channels, height, width  what it reads; of a dense layer the channels are its inputs
+units, down, right  what it hands on, pooled; of a dense layer (units, 1, 1)
+weights, bias       convolution (units, channels, 9); dense (units, row), row being its inputs rounded up
+x                   its input maps with their border, x_row and x_channel the distances; x_slopes their slopes
+y                   the first pixel of its values inside the next layer's maps, y_slopes that of their slopes
+winners             (units, down, right, 32): which corner of each window was largest
+learnt, learnt_bias  what a batch has taught so far, added to the weights at its end; of a tiled layer the transformed
+                    filters (16, units, channels)
+tiles, products     of a tiled layer U (16, tiles, channels, 32) and slopes of M (16, tiles, units, 32), `plane` apart
+v                   its transformed filters (16, units, channels), v_plane apart
+scratch             one tile's products (16, channels or units, 32), scratch_plane apart; of the first layer the sums of
+                    its taps (units, 9, 16); of a dense layer nothing
+turned              of a dense layer its input, turned: (32, row)
+"""
+
+
+class Places(NamedTuple):
+    """Places that no layer owns: minus the rate over the images of the batch; the batch's labels (32); losses and right
+    answers (2, 32); 0 and minus infinity; sums over positions (units, 2, 32); where `learnt` begins and ends."""
+
+    scale: int
+    labels: int
+    out: int
+    floors: int
+    sums: int
+    learnt: int
+    learnt_end: int
+
+
+@compiled
+def read(memory: Any, layers: Any, pixels: Any) -> None:
+    """Fill the first layer's maps."""
+    first, at = layers[0], 0
+    for c in range(first.channels):
+        for i in range(first.height):
+            to = first.x + c * first.x_channel + (i + 1) * first.x_row + IMAGES
+            for n in range(0, first.width * IMAGES, LANES):
+                brighten(memory, pixels, (to + n, at + n))
+            at += first.width * IMAGES
+
+
+@compiled
+def first_forward(memory: Any, layer: Any, live: Any) -> None:
+    plane = layer.down * layer.right * IMAGES
+    for i in range(layer.down):
+        start, stop = live[i, 0], live[i, 1]
+        y, winners = layer.y + i * layer.y_row, layer.winners + i * layer.right * IMAGES
+        for u in range(layer.units):
+            bias, to, which = layer.bias + u, y + u * layer.y_channel, winners + u * plane
+            blank(memory, (bias, to, which, start))
+            blank(memory, (bias, to + stop * IMAGES, which + stop * IMAGES, layer.right - stop))
+        convolve(
+            memory,
+            (layer.x + 2 * i * layer.x_row + 2 * start * IMAGES, layer.x_row, layer.x_channel, layer.channels,
+             layer.weights, layer.bias, layer.units, stop - start,
+             y + start * IMAGES, layer.y_channel, winners + start * IMAGES, plane),
+        )  # fmt: skip
+
+
+@compiled
+def first_backward(memory: Any, layer: Any, live: Any) -> None:
+    plane = layer.down * layer.right * IMAGES
+    for c in range(layer.channels):
+        memory[layer.scratch : layer.scratch + layer.units * 9 * LANES] = 0
+        for i in range(layer.down):
+            start, stop = live[i, 0], live[i, 1]
+            correlate(
+                memory,
+                (layer.x + c * layer.x_channel + 2 * i * layer.x_row + 2 * start * IMAGES, layer.x_row,
+                 layer.y_slopes + i * layer.y_row + start * IMAGES, layer.y_channel,
+                 layer.winners + (i * layer.right + start) * IMAGES, plane,
+                 layer.scratch, layer.units, stop - start),
+            )  # fmt: skip
+        for u in range(layer.units):
+            gather_taps(memory, (layer.learnt + (u * layer.channels + c) * 9, layer.scratch + u * 9 * LANES))
+    learn_conv_bias(memory, layer)
+
+
+@compiled
+def learn_conv_bias(memory: Any, layer: Any) -> None:
+    plane = layer.down * layer.right * IMAGES
+    for u in range(layer.units):
+        live_slopes(
+            memory,
+            (layer.learnt_bias + u, layer.y_slopes + u * layer.y_channel, layer.y_row, layer.winners + u * plane,
+             layer.down, layer.right),
+        )  # fmt: skip
+
+
+@compiled
+def tiled_forward(memory: Any, layer: Any) -> None:
+    """Tile by tile, so that what is read has just been written; the transformed tiles are kept for the way back."""
+    plane = layer.down * layer.right * IMAGES
+    for i in range(layer.down):
+        for j in range(layer.right):
+            tile = layer.tiles + (i * layer.right + j) * layer.channels * IMAGES
+            tile_products(memory, layer, i, j, tile, layer.plane)
+            settle(
+                memory,
+                (layer.scratch, layer.scratch_plane, layer.bias, layer.units,
+                 layer.y + i * layer.y_row + j * IMAGES, layer.y_channel,
+                 layer.winners + (i * layer.right + j) * IMAGES, plane),
+            )  # fmt: skip
+
+
+@compiled
+def tile_products(memory: Any, layer: Any, i: int, j: int, tile: int, plane: int) -> None:
+    """From the input of tile (i, j) to its products in `scratch`; the transformed input stays in `tile`."""
+    x = layer.x + 2 * i * layer.x_row + 2 * j * IMAGES
+    transform(memory, (x, layer.x_row, layer.x_channel, tile, plane, layer.channels))
+    for k in range(TILE):
+        products(
+            memory,
+            (layer.scratch + k * layer.scratch_plane, layer.v + k * layer.v_plane, layer.channels, 1,
+             tile + k * plane, layer.units, layer.channels),
+        )  # fmt: skip
+
+
+@compiled
+def tiled_backward(memory: Any, layer: Any) -> None:
+    learn_conv_bias(memory, layer)
+    memory[layer.x_slopes : layer.x_slopes + layer.channels * layer.x_channel] = 0
+    plane, tiles = layer.down * layer.right * IMAGES, layer.down * layer.right
+    for i in range(layer.down):
+        for j in range(layer.right):
+            own = layer.products + (i * layer.right + j) * layer.units * IMAGES
+            unsettle(
+                memory,
+                (layer.y_slopes + i * layer.y_row + j * IMAGES, layer.y_channel,
+                 layer.winners + (i * layer.right + j) * IMAGES, plane, own, layer.plane, layer.units),
+            )  # fmt: skip
+            for k in range(TILE):
+                products(
+                    memory,
+                    (layer.scratch + k * layer.scratch_plane, layer.v + k * layer.v_plane, 1, layer.channels,
+                     own + k * layer.plane, layer.channels, layer.units),
+                )  # fmt: skip
+            transform_back(
+                memory,
+                (layer.x_slopes + 2 * i * layer.x_row + 2 * j * IMAGES, layer.x_row, layer.x_channel,
+                 layer.scratch, layer.scratch_plane, layer.channels),
+            )  # fmt: skip
+    for k in range(TILE):
+        overlaps(
+            memory,
+            (layer.learnt + k * layer.v_plane, layer.products + k * layer.plane, layer.units * IMAGES,
+             layer.tiles + k * layer.plane, layer.channels * IMAGES, layer.units, layer.channels, tiles),
+        )  # fmt: skip
+
+
+@compiled
+def dense_forward(memory: Any, layer: Any, floor: int) -> None:
+    products(memory, (layer.y, layer.weights, layer.row, 1, layer.x, layer.units, layer.channels))
+    add_bias(memory, (layer.y, layer.bias, layer.units, floor))
+
+
+@compiled
+def dense_backward(memory: Any, layer: Any, last: bool, places: Any) -> None:
+    if not last:
+        through_relu(memory, (layer.y_slopes, layer.y, layer.units))
+    products(memory, (layer.x_slopes, layer.weights, 1, layer.row, layer.y_slopes, layer.channels, layer.units))
+    turn(memory, layer.x, IMAGES, layer.turned, layer.row, layer.channels, IMAGES)
+    learn(
+        memory,
+        (layer.row, layer.learnt, layer.y_slopes, IMAGES, 1, layer.turned, layer.units, IMAGES,
+         layer.learnt, 0, places.floors),
+    )  # fmt: skip
+    gather_bias(memory, (layer.learnt_bias, layer.y_slopes, layer.units))
+
+
+@compiled
+def prepare(memory: Any, layers: Any) -> None:
+    """Transform the filters of all tiled layers, once the weights have changed."""
+    for layer in layers:
+        if layer.kind == TILED:
+            transform_filters(memory, layer.v, layer.v_plane, layer.weights, layer.units * layer.channels)
+
+
+@compiled
+def forward(memory: Any, layers: Any, places: Any, live: Any) -> None:
+    for i in range(len(layers)):
+        layer = layers[i]
+        if layer.kind == FIRST:
+            first_forward(memory, layer, live)
+        elif layer.kind == TILED:
+            tiled_forward(memory, layer)
+        else:
+            dense_forward(memory, layer, places.floors + (1 if i == len(layers) - 1 else 0))
+
+
+@compiled
+def answer(memory: Any, layers: Any, places: Any, labels: Any, count: int) -> Any:
+    """The sum of the losses and the number of right answers; and the slopes of the logits."""
+    output = layers[len(layers) - 1]
+    memory[places.labels : places.labels + IMAGES] = labels
+    for n in range(0, IMAGES, LANES):
+        softmax16(
+            memory,
+            (output.y + n, IMAGES, places.labels + n, places.scale, output.units, output.y_slopes + n, places.out + n),
+        )
+    loss = right = 0.0
+    for n in range(count):
+        loss += memory[places.out + n]
+        right += memory[places.out + IMAGES + n]
+    return loss, right
+
+
+@compiled
+def backward(memory: Any, layers: Any, places: Any, live: Any) -> None:
+    for i in range(len(layers) - 1, -1, -1):
+        layer = layers[i]
+        if layer.kind == FIRST:
+            first_backward(memory, layer, live)
+        elif layer.kind == TILED:
+            tiled_backward(memory, layer)
+        else:
+            dense_backward(memory, layer, i == len(layers) - 1, places)
+
+
+@compiled
+def learn_batch(memory: Any, layers: Any) -> None:
+    """Add to the weights what the batch has taught."""
+    for layer in layers:
+        if layer.kind == TILED:
+            learn_filters(memory, layer.learnt, layer.v_plane, layer.weights, layer.units * layer.channels)
+        else:
+            for k in range(layer.units * layer.row):
+                memory[layer.weights + k] += memory[layer.learnt + k]
+        for u in range(layer.units):
+            memory[layer.bias + u] += memory[layer.learnt_bias + u]
+
+
+@compiled
+def epoch(
+    memory: Any, layers: Any, places: Any, pixels: Any, labels: Any, counts: Any, live: Any, per_batch: int, rate: Any
+) -> Any:
+    """Train for an epoch. Returns the summed loss and the number of right answers."""
+    loss = right = 0.0
+    for start in range(0, len(counts), per_batch):
+        stop = min(start + per_batch, len(counts))
+        memory[places.scale] = -rate / np.float32(counts[start:stop].sum())
+        memory[places.learnt : places.learnt_end] = 0
+        prepare(memory, layers)
+        for g in range(start, stop):
+            read(memory, layers, pixels[g])
+            forward(memory, layers, places, live[g])
+            one, two = answer(memory, layers, places, labels[g], counts[g])
+            loss, right = loss + one, right + two
+            backward(memory, layers, places, live[g])
+        learn_batch(memory, layers)
+    return loss, right
+
+
+@compiled
+def judge(memory: Any, layers: Any, places: Any, pixels: Any, labels: Any, counts: Any, live: Any) -> Any:
+    """The summed loss and the number of right answers."""
+    loss = right = 0.0
+    prepare(memory, layers)
+    for g in range(len(counts)):
+        read(memory, layers, pixels[g])
+        forward(memory, layers, places, live[g])
+        one, two = answer(memory, layers, places, labels[g], counts[g])
+        loss, right = loss + one, right + two
+    return loss, right
+
+
+@compiled
+def observe(memory: Any, layers: Any, places: Any, pixels: Any, counts: Any, live: Any, sums: Any) -> None:
+    """Add to `sums` (hidden layers, 3, widest): of each unit its mean over the positions of an image, the share of
+    them where it is 0, and 1 if that is all of them."""
+    prepare(memory, layers)
+    for g in range(len(counts)):
+        read(memory, layers, pixels[g])
+        forward(memory, layers, places, live[g])
+        for i in range(len(layers) - 1):
+            layer = layers[i]
+            memory[places.sums : places.sums + layer.units * 2 * IMAGES] = 0
+            if layer.kind == FIRST:
+                watch_windows(memory, layer, places.sums)
+            elif layer.kind == TILED:
+                watch_tiles(memory, layer, places.sums)
+            else:
+                watch_values(memory, layer, places.sums)
+            positions = np.float32(1 if layer.kind == DENSE else layer.height * layer.width)
+            for u in range(layer.units):
+                for n in range(counts[g]):
+                    at = places.sums + u * 2 * IMAGES + n
+                    mean = memory[at] / positions
+                    sums[i, 0, u] += mean
+                    sums[i, 1, u] += memory[at + IMAGES] / positions
+                    sums[i, 2, u] += mean == 0
+
+
+@compiled
+def watch_windows(memory: Any, layer: Any, sums: int) -> None:
+    for i in range((layer.height + 1) // 2):
+        x, edge, whole = layer.x + 2 * i * layer.x_row, 2 * i + 1 == layer.height, layer.width // 2
+        args = (x, layer.x_row, layer.x_channel, layer.channels, layer.weights, layer.bias, layer.units, whole, sums)
+        if edge:
+            watch12(memory, args)
+        else:
+            watch22(memory, args)
+        if layer.width % 2:
+            rest = (x + 2 * whole * IMAGES, layer.x_row, layer.x_channel, layer.channels, layer.weights, layer.bias,
+                    layer.units, 1, sums)  # fmt: skip
+            if edge:
+                watch11(memory, rest)
+            else:
+                watch21(memory, rest)
+
+
+@compiled
+def watch_tiles(memory: Any, layer: Any, sums: int) -> None:
+    for i in range((layer.height + 1) // 2):
+        for j in range((layer.width + 1) // 2):
+            tile_products(memory, layer, i, j, layer.tiles, layer.plane)
+            args = (layer.scratch, layer.scratch_plane, layer.bias, layer.units, sums)
+            low, narrow = 2 * i + 1 == layer.height, 2 * j + 1 == layer.width
+            if low and narrow:
+                watch_tile11(memory, args)
+            elif low:
+                watch_tile12(memory, args)
+            elif narrow:
+                watch_tile21(memory, args)
+            else:
+                watch_tile22(memory, args)
+
+
+@compiled
+def watch_values(memory: Any, layer: Any, sums: int) -> None:
+    for u in range(layer.units):
+        for n in range(IMAGES):
+            value = memory[layer.y + u * IMAGES + n]
+            memory[sums + u * 2 * IMAGES + n] = value
+            memory[sums + (u * 2 + 1) * IMAGES + n] = value == 0
+
+
+class Maps(Model):
+    """A convolutional network with its weights as they are now.
+
+    shape    of an image, (channels, height, width)
+    weights  for each layer, the output layer last, (units, channels, 3, 3) or (units, inputs), and (units,), float32
+    """
+
+    def __init__(self, shape: tuple[int, int, int], weights: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        memory = Memory()
+        self.layers = layers = np.zeros(len(weights), LAYER)
+        channels, height, width = shape
+        for i, (layer, (weight, _)) in enumerate(zip(layers, weights, strict=True)):
+            if weight.ndim == 4:
+                layer["kind"], layer["row"] = (TILED if i else FIRST), channels * 9
+                down, right = height // 2, width // 2
+            else:
+                channels, height, width, down, right = channels * height * width, 1, 1, 1, 1
+                layer["kind"], layer["row"] = DENSE, rounded(channels, 8)
+            units = len(weight)
+            for name, value in dict(
+                channels=channels, height=height, width=width, units=units, down=down, right=right,
+                weights=memory.take(units * int(layer["row"])), bias=memory.take(units),
+            ).items():  # fmt: skip
+                layer[name] = value
+            channels, height, width = units, down, right
+        self.end_of_weights = learnt = memory.size
+        for layer in layers:
+            layer["v_plane"] = odd(int(layer["units"] * layer["channels"]))
+            taught = TILE * layer["v_plane"] if layer["kind"] == TILED else layer["units"] * layer["row"]
+            layer["learnt"], layer["learnt_bias"] = memory.take(int(taught)), memory.take(int(layer["units"]))
+        learnt_end = memory.size
+        for layer in layers:
+            self._take_maps(memory, layer)
+        classes = memory.take(int(layers["units"][-1]) * IMAGES), memory.take(int(layers["units"][-1]) * IMAGES)
+        for layer, following in zip(layers, [*layers[1:], None], strict=True):
+            if following is None:
+                layer["y"], layer["y_slopes"], layer["y_row"], layer["y_channel"] = *classes, IMAGES, IMAGES
+            elif following["kind"] == DENSE:
+                layer["y"], layer["y_slopes"] = following["x"], following["x_slopes"]
+                layer["y_row"] = layer["right"] * IMAGES
+                layer["y_channel"] = layer["down"] * layer["y_row"]
+            else:
+                inside = following["x_row"] + IMAGES
+                layer["y"], layer["y_slopes"] = following["x"] + inside, following["x_slopes"] + inside
+                layer["y_row"], layer["y_channel"] = following["x_row"], following["x_channel"]
+        self.places = Places(
+            scale=memory.take(1), labels=memory.take(IMAGES), out=memory.take(2 * IMAGES), floors=memory.take(2),
+            sums=memory.take(int(layers["units"].max()) * 2 * IMAGES), learnt=learnt, learnt_end=learnt_end,
+        )  # fmt: skip
+        self.memory = memory.made()
+        self.memory[self.places.floors + 1] = -np.inf
+        for i, (weight, bias) in enumerate(weights):
+            self.weight(i)[:], self.bias(i)[:] = weight.reshape(len(weight), -1), bias
+
+    def _take_maps(self, memory: Memory, layer: Any) -> None:
+        channels, units, height, width = (int(layer[name]) for name in ("channels", "units", "height", "width"))
+        tiles = int(layer["down"] * layer["right"])
+        if layer["kind"] == DENSE:
+            layer["x"], layer["x_slopes"] = memory.take(rounded(channels, 4) * IMAGES), memory.take(channels * IMAGES)
+            layer["turned"] = memory.take(IMAGES * int(layer["row"]))
+            return
+        layer["x_row"] = (rounded(width, 2) + 2) * IMAGES
+        layer["x_channel"] = (rounded(height, 2) + 2) * layer["x_row"]
+        layer["x"] = memory.take(channels * int(layer["x_channel"]))
+        layer["winners"] = memory.take(units * tiles * IMAGES)
+        if layer["kind"] == FIRST:
+            layer["scratch"] = memory.take(units * 9 * LANES)
+            return
+        layer["x_slopes"] = memory.take(channels * int(layer["x_channel"]))
+        # Planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
+        layer["plane"] = odd(max(tiles, 1) * (channels + units) * IMAGES)
+        layer["tiles"] = memory.take(TILE * int(layer["plane"]))
+        layer["products"] = layer["tiles"] + max(tiles, 1) * channels * IMAGES
+        layer["v"] = memory.take(TILE * int(layer["v_plane"]))
+        layer["scratch_plane"] = odd(max(channels, units) * IMAGES)
+        layer["scratch"] = memory.take(TILE * int(layer["scratch_plane"]))
+
+    def _epoch(self, layout: Groups, rate: np.float32) -> tuple[float, float]:
+        return epoch(self.memory, self.layers, self.places, *layout, rate)
+
+    def _judge(self, layout: Groups) -> tuple[float, float]:
+        return judge(self.memory, self.layers, self.places, *layout[:4])
+
+    def _observe(self, layout: Groups, sums: np.ndarray) -> None:
+        observe(self.memory, self.layers, self.places, layout.pixels, layout.counts, layout.live, sums)
+
+    def weight(self, i: int) -> np.ndarray:
+        layer = self.layers[i]
+        place, units, row = int(layer["weights"]), int(layer["units"]), int(layer["row"])
+        own = int(layer["channels"]) * (1 if layer["kind"] == DENSE else 9)
+        return self.memory[place : place + units * row].reshape(units, row)[:, :own]
+
+
+def odd(floats: int) -> int:
+    """Room for so many floats that is an odd number of lines."""
+    return (-(-floats // LANES) | 1) * LANES

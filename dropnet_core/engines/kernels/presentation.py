@@ -1,0 +1,59 @@
+"""The images of a data set, laid out as the kernels read them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dropnet_core.augmentation import moved
+from dropnet_core.data import DataSet
+from dropnet_core.engines.kernels.lit import listed
+from dropnet_core.engines.kernels.map_kernels import IMAGES
+from dropnet_core.training import pixels
+
+CHUNK = 8192  # images that are laid out at a time where each epoch has an order, or images, of its own
+
+LayOut = Callable[[np.ndarray, np.ndarray, int], Any]
+"""From images (n, channels, height, width), bytes or floats from 0 to 1, labels (n,) and the size of a batch."""
+
+
+def blind(images: np.ndarray, labels: np.ndarray, size: int) -> Any:
+    """What a network sees whose output is cut off from the images: the labels."""
+    return listed(images[:, :0], labels, size)
+
+
+@dataclass
+class Presentation:
+    """Images in stored order are laid out once for each way to do it and each size of a batch."""
+
+    data: DataSet
+    _stored: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def part(self, name: str, lay_out: LayOut, size: int) -> Any:
+        """The images of a split in stored order. Only the training images come in batches of `size`."""
+        key = name, lay_out, size if name == "train" else IMAGES
+        if key not in self._stored:
+            split = self.data.parts[name]
+            self._stored[key] = lay_out(split.images.numpy(), split.labels.numpy(), key[2])
+        return self._stored[key]
+
+    def epoch(self, order: Tensor | None, maps: Tensor | None, lay_out: LayOut, size: int) -> Iterator[Any]:
+        """The training images as an epoch presents them (see `training.batches`), some at a time."""
+        split = self.data.train
+        if order is None and maps is None:
+            yield self.part("train", lay_out, size)
+            return
+        order = torch.arange(len(split)) if order is None else order
+        if maps is not None:
+            size = min(size, len(order))
+            order = order[: len(order) - len(order) % size]
+        step = max(1, CHUNK // size) * size
+        for start in range(0, len(order), step):
+            chosen = order[start : start + step]
+            images = split.images[chosen]
+            if maps is not None:
+                images = moved(pixels(images, torch.float32), maps[chosen])
+            yield lay_out(images.numpy(), split.labels[chosen].numpy(), size)
