@@ -9,6 +9,11 @@ from tqdm.std import tqdm
 VARIABLE = "DROPNET_QUIET"
 
 
+def quiet() -> bool:
+    """Whether nobody wants to be told how far a run is."""
+    return os.environ.get(VARIABLE, "0") not in ("", "0")
+
+
 class Bar:
     """One step for each finished run; between them the latest cycle's fraction remaining and accuracy.
 
@@ -16,8 +21,7 @@ class Bar:
     """
 
     def __init__(self, title: str, runs: int) -> None:
-        quiet = os.environ.get(VARIABLE, "0") not in ("", "0")
-        self._bar = tqdm(total=runs, desc=title, unit="run", disable=quiet, dynamic_ncols=True, mininterval=0.5)
+        self._bar = tqdm(total=runs, desc=title, unit="run", disable=quiet(), dynamic_ncols=True, mininterval=0.5)
 
     def cycle(self, number: int, fraction_remaining: float, test_accuracy: float) -> None:
         """Show what the latest cycle of any run gave."""

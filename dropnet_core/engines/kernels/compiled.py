@@ -6,8 +6,10 @@ in a folder named after all sources of the package.
 """
 
 import hashlib
+import os
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from numba.core import config
 
 from dropnet_core.data.places import cache_folder
 
+NAME = config.CPU_NAME or binding.get_host_cpu_name()
 FEATURES = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()
 WIDE = "+avx512f" in FEATURES
 """Whether there are registers of 16 floats, and 32 of them. Blocks are cut to fit; no number depends on it."""
@@ -42,7 +45,22 @@ def kept() -> Iterator[None]:
         config.CACHE_DIR = before
 
 
+@cache
+def writable() -> bool:
+    """Whether what is compiled can be kept; where not, every process compiles anew."""
+    with suppress(OSError):
+        folder().mkdir(parents=True, exist_ok=True)
+    if os.access(folder(), os.W_OK):
+        return True
+    warnings.warn(
+        f"compiled kernels cannot be kept in {folder()}, so every process compiles them anew, which takes half a minute; "
+        "name a folder that can be written to with NUMBA_CACHE_DIR",
+        stacklevel=2,
+    )
+    return False
+
+
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function at its first call. Division by zero gives what floats give, as in NumPy."""
     with kept():
-        return numba.njit(cache=True, error_model="numpy", nogil=True)(function)
+        return numba.njit(cache=writable(), error_model="numpy", nogil=True)(function)

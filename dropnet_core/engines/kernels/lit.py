@@ -47,7 +47,7 @@ def by_image(images: np.ndarray) -> ByImage:
     """The lists of images (n, pixels), bytes or floats."""
     starts = np.zeros(len(images) + 1, np.int64)
     _count_by_image(images, starts)
-    pixels = np.zeros(starts[-1], smallest(images.shape[1]))
+    pixels = np.zeros(starts[-1], indices(images.shape[1]))
     values = np.zeros(starts[-1], images.dtype)
     _fill_by_image(images, starts, pixels, values)
     return ByImage(pixels, values, starts)
@@ -78,7 +78,7 @@ def by_batch(lit: ByImage, pixels: int, size: int) -> ByBatch:
     segments = np.zeros((batches, 2 + (size + PAIR - 1) // PAIR), np.int64)
     images = np.zeros((batches, pixels), np.int64)  # that light each pixel
     room, entries = _count_by_batch(*lit, size, images, segments)
-    numbers, values = np.zeros(entries, smallest(size)), np.zeros(entries, lit.values.dtype)
+    numbers, values = np.zeros(entries, indices(size)), np.zeros(entries, lit.values.dtype)
     ids = np.zeros(room, lit.pixels.dtype)
     _fill_by_batch(*lit, size, images, segments, ids, numbers, values)
     return ByBatch(ids, numbers, values, segments)
@@ -148,6 +148,6 @@ def listed(images: np.ndarray, labels: np.ndarray, size: int) -> Lists:
     return Lists(own, by_batch(own, flat.shape[1], size), labels, size)
 
 
-def smallest(count: int) -> Any:
-    """The smallest type of NumPy's for numbers below `count`."""
-    return np.min_scalar_type(max(count - 1, 0))
+def indices(count: int) -> Any:
+    """A type for the numbers below `count`; two are enough, since for each type everything is compiled anew."""
+    return np.uint16 if count <= 1 << 16 else np.uint32
