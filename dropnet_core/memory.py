@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dropnet_core.architecture import Network
-from dropnet_core.data import DataSet, Split
+from dropnet_core.data import DataSet
 from dropnet_core.errors import InputError
 from dropnet_core.free_memory import free_bytes
 from dropnet_core.layers import MaskedNetwork

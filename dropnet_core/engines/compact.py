@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from time import perf_counter
 
-from torch import Tensor
-
 import torch
+from torch import Tensor
 
 from dropnet_core.compaction import compact, expand
 from dropnet_core.data import DataSet

@@ -20,6 +20,8 @@ from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome
 
+PLAIN = ("dense", ""), ("conv", "max")
+
 
 def refusal(network: Network, recipe: Recipe, device: torch.device) -> str:
     """Why the kernels cannot train a network by a recipe on a device; empty if they can."""
@@ -27,7 +29,7 @@ def refusal(network: Network, recipe: Recipe, device: torch.device) -> str:
         return "run on a CPU"
     if recipe.precision != "float32":
         return "compute in float32"
-    if not all(layer.kind == "dense" or (layer.kind, layer.pool, layer.norm) == ("conv", "max", False) for layer in network.layers):
+    if any(layer.norm or layer.inputs or (layer.kind, layer.pool) not in PLAIN for layer in network.layers):
         return "train dense layers and convolutions with a max-pool each, without batch norm or sums"
     if find_spec("numba") is None:
         return "need Numba, which is not installed"
@@ -42,8 +44,9 @@ def kernels(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
     while jobs := take(1):
         job, started = jobs[0], perf_counter()
         if why := refusal(job.network, job.recipe, data.train.labels.device):
-            raise InputError(f"the engine 'kernels' cannot train {job.network.name} by this recipe: kernels {why}; "
-                             "choose 'compact'")
+            raise InputError(
+                f"the engine 'kernels' cannot train {job.network.name} by this recipe: kernels {why}; choose 'compact'"
+            )
         yield job, replace(trainer.outcome(job), seconds=perf_counter() - started)
 
 

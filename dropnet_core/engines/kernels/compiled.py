@@ -16,10 +16,10 @@ from typing import Any
 
 import numba
 from llvmlite import binding
-from numba.core import config
 
 from dropnet_core.data.places import cache_folder
 
+config: Any = numba.config  # its names are made when it is read, so type checkers know none
 NAME = config.CPU_NAME or binding.get_host_cpu_name()
 FEATURES = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()
 WIDE = "+avx512f" in FEATURES
@@ -53,8 +53,8 @@ def writable() -> bool:
     if os.access(folder(), os.W_OK):
         return True
     warnings.warn(
-        f"compiled kernels cannot be kept in {folder()}, so every process compiles them anew, which takes half a minute; "
-        "name a folder that can be written to with NUMBA_CACHE_DIR",
+        f"compiled kernels cannot be kept in {folder()}, so every process compiles them anew, which takes half a "
+        "minute; name a folder that can be written to with NUMBA_CACHE_DIR",
         stacklevel=2,
     )
     return False

@@ -80,14 +80,14 @@ def overlaps(
         with emitter.loop(places) as i:
             for half in range(HALVES):
                 across = [emitter.load(right, (i, b_step), k * IMAGES + half * LANES) for k in range(wide)]
-                for k in range(high):
+                for k, own in enumerate(sums):
                     value = emitter.load(left, (i, a_step), k * IMAGES + half * LANES)
-                    for total, other in zip(sums[k], across, strict=True):
+                    for total, other in zip(own, across, strict=True):
                         emitter.accumulate(total, value, other)
-        for k in range(high):
-            for other in range(wide):
-                to = emitter.place(c, (emitter.place(r, k), columns), j, other)
-                emitter.add(emitter.get(sums[k][other]).total(), to)
+        for k, own in enumerate(sums):
+            for column, total in enumerate(own):
+                to = emitter.place(c, (emitter.place(r, k), columns), j, column)
+                emitter.add(emitter.get(total).total(), to)
 
     emitter.in_blocks(
         rows, SQUARE, lambda high, r: emitter.in_blocks(columns, SQUARE, lambda wide, j: square(high, r, wide, j))
@@ -244,7 +244,9 @@ def _correlate(
                     for u, totals in zip(own, taps, strict=True):
                         at = emitter.place((t, IMAGES), half * LANES, lanes)
                         slopes = routed(
-                            emitter, emitter.place(slope, (u, slope_unit), at), emitter.place(winner, (u, winner_unit), at)
+                            emitter,
+                            emitter.place(slope, (u, slope_unit), at),
+                            emitter.place(winner, (u, winner_unit), at),
                         )
                         for corner, value in enumerate(slopes):
                             i, j = divmod(corner, 2)
@@ -271,9 +273,7 @@ def gather_taps(emitter: Emitter, out: Place, sums: Place) -> None:
 # Winograd's transforms, of all channels or units of a tile.
 
 
-def on_both_sides(
-    values: Sequence[Vector], size: int, turn: Callable[[list[Vector]], list[Vector]]
-) -> list[Vector]:
+def on_both_sides(values: Sequence[Vector], size: int, turn: Callable[[list[Vector]], list[Vector]]) -> list[Vector]:
     """`turn` applied to the columns of a square, then to the rows of what comes out."""
     columns = [turn([values[i * size + j] for i in range(size)]) for j in range(size)]
     rows = [turn([column[i] for column in columns]) for i in range(len(columns[0]))]
@@ -281,7 +281,9 @@ def on_both_sides(
 
 
 @over_images
-def transform(emitter: Emitter, n: Place, x: Place, row: Place, channel: Place, u: Place, plane: Place, channels: Place) -> None:
+def transform(
+    emitter: Emitter, n: Place, x: Place, row: Place, channel: Place, u: Place, plane: Place, channels: Place
+) -> None:
     """U (16, channels, 32) = B' d B of a tile; its 16 planes lie `plane` apart."""
     with emitter.loop(channels) as c:
         turned = on_both_sides(
@@ -294,7 +296,9 @@ def transform(emitter: Emitter, n: Place, x: Place, row: Place, channel: Place, 
 
 
 @over_images
-def transform_back(emitter: Emitter, n: Place, s: Place, row: Place, channel: Place, u: Place, plane: Place, channels: Place) -> None:
+def transform_back(
+    emitter: Emitter, n: Place, s: Place, row: Place, channel: Place, u: Place, plane: Place, channels: Place
+) -> None:
     """The slopes of a tile's pixels += B U B', from those of U."""
     with emitter.loop(channels) as c:
         turned = on_both_sides(
@@ -350,9 +354,7 @@ def unsettle(
 ) -> None:  # fmt: skip
     """From the slopes of a tile's pooled values to those of its products (16, units, 32): A y A'."""
     with emitter.loop(units) as u:
-        corners = routed(
-            emitter, emitter.place(slope, (u, slope_unit), n), emitter.place(winner, (u, winner_unit), n)
-        )
+        corners = routed(emitter, emitter.place(slope, (u, slope_unit), n), emitter.place(winner, (u, winner_unit), n))
         turned = on_both_sides(corners, 2, lambda t: [t[0], t[0] + t[1], t[0] - t[1], -t[1]])
         for k, value in enumerate(turned):
             emitter.store(value, m, (k, plane), (u, IMAGES), n)

@@ -4,14 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dropnet_core.engines.kernels import map_kernels as kernel
 from dropnet_core.engines.kernels.compiled import compiled
 from dropnet_core.engines.kernels.filters import learn_filters, transform_filters
 from dropnet_core.engines.kernels.groups import Groups
-from dropnet_core.engines.kernels.map_kernels import (
-    IMAGES, TILE, add_bias, blank, convolve, correlate, gather_bias, gather_taps, live_slopes, overlaps,
-    products, settle, through_relu, transform, transform_back, unsettle, watch11, watch12, watch21, watch22,
-    watch_tile11, watch_tile12, watch_tile21, watch_tile22,
-)  # fmt: skip
+from dropnet_core.engines.kernels.map_kernels import IMAGES, TILE
 from dropnet_core.engines.kernels.model import Memory, Model, rounded
 from dropnet_core.engines.kernels.row_kernels import learn, turn
 from dropnet_core.engines.kernels.softmax import softmax16
@@ -80,9 +77,9 @@ def first_forward(memory: Any, layer: Any, live: Any) -> None:
         y, winners = layer.y + i * layer.y_row, layer.winners + i * layer.right * IMAGES
         for u in range(layer.units):
             bias, to, which = layer.bias + u, y + u * layer.y_channel, winners + u * plane
-            blank(memory, (bias, to, which, start))
-            blank(memory, (bias, to + stop * IMAGES, which + stop * IMAGES, layer.right - stop))
-        convolve(
+            kernel.blank(memory, (bias, to, which, start))
+            kernel.blank(memory, (bias, to + stop * IMAGES, which + stop * IMAGES, layer.right - stop))
+        kernel.convolve(
             memory,
             (layer.x + 2 * i * layer.x_row + 2 * start * IMAGES, layer.x_row, layer.x_channel, layer.channels,
              layer.weights, layer.bias, layer.units, stop - start,
@@ -97,7 +94,7 @@ def first_backward(memory: Any, layer: Any, live: Any) -> None:
         memory[layer.scratch : layer.scratch + layer.units * 9 * LANES] = 0
         for i in range(layer.down):
             start, stop = live[i, 0], live[i, 1]
-            correlate(
+            kernel.correlate(
                 memory,
                 (layer.x + c * layer.x_channel + 2 * i * layer.x_row + 2 * start * IMAGES, layer.x_row,
                  layer.y_slopes + i * layer.y_row + start * IMAGES, layer.y_channel,
@@ -105,7 +102,7 @@ def first_backward(memory: Any, layer: Any, live: Any) -> None:
                  layer.scratch, layer.units, stop - start),
             )  # fmt: skip
         for u in range(layer.units):
-            gather_taps(memory, (layer.learnt + (u * layer.channels + c) * 9, layer.scratch + u * 9 * LANES))
+            kernel.gather_taps(memory, (layer.learnt + (u * layer.channels + c) * 9, layer.scratch + u * 9 * LANES))
     learn_conv_bias(memory, layer)
 
 
@@ -113,7 +110,7 @@ def first_backward(memory: Any, layer: Any, live: Any) -> None:
 def learn_conv_bias(memory: Any, layer: Any) -> None:
     plane = layer.down * layer.right * IMAGES
     for u in range(layer.units):
-        live_slopes(
+        kernel.live_slopes(
             memory,
             (layer.learnt_bias + u, layer.y_slopes + u * layer.y_channel, layer.y_row, layer.winners + u * plane,
              layer.down, layer.right),
@@ -128,7 +125,7 @@ def tiled_forward(memory: Any, layer: Any) -> None:
         for j in range(layer.right):
             tile = layer.tiles + (i * layer.right + j) * layer.channels * IMAGES
             tile_products(memory, layer, i, j, tile, layer.plane)
-            settle(
+            kernel.settle(
                 memory,
                 (layer.scratch, layer.scratch_plane, layer.bias, layer.units,
                  layer.y + i * layer.y_row + j * IMAGES, layer.y_channel,
@@ -140,9 +137,9 @@ def tiled_forward(memory: Any, layer: Any) -> None:
 def tile_products(memory: Any, layer: Any, i: int, j: int, tile: int, plane: int) -> None:
     """From the input of tile (i, j) to its products in `scratch`; the transformed input stays in `tile`."""
     x = layer.x + 2 * i * layer.x_row + 2 * j * IMAGES
-    transform(memory, (x, layer.x_row, layer.x_channel, tile, plane, layer.channels))
+    kernel.transform(memory, (x, layer.x_row, layer.x_channel, tile, plane, layer.channels))
     for k in range(TILE):
-        products(
+        kernel.products(
             memory,
             (layer.scratch + k * layer.scratch_plane, layer.v + k * layer.v_plane, layer.channels, 1,
              tile + k * plane, layer.units, layer.channels),
@@ -157,24 +154,24 @@ def tiled_backward(memory: Any, layer: Any) -> None:
     for i in range(layer.down):
         for j in range(layer.right):
             own = layer.products + (i * layer.right + j) * layer.units * IMAGES
-            unsettle(
+            kernel.unsettle(
                 memory,
                 (layer.y_slopes + i * layer.y_row + j * IMAGES, layer.y_channel,
                  layer.winners + (i * layer.right + j) * IMAGES, plane, own, layer.plane, layer.units),
             )  # fmt: skip
             for k in range(TILE):
-                products(
+                kernel.products(
                     memory,
                     (layer.scratch + k * layer.scratch_plane, layer.v + k * layer.v_plane, 1, layer.channels,
                      own + k * layer.plane, layer.channels, layer.units),
                 )  # fmt: skip
-            transform_back(
+            kernel.transform_back(
                 memory,
                 (layer.x_slopes + 2 * i * layer.x_row + 2 * j * IMAGES, layer.x_row, layer.x_channel,
                  layer.scratch, layer.scratch_plane, layer.channels),
             )  # fmt: skip
     for k in range(TILE):
-        overlaps(
+        kernel.overlaps(
             memory,
             (layer.learnt + k * layer.v_plane, layer.products + k * layer.plane, layer.units * IMAGES,
              layer.tiles + k * layer.plane, layer.channels * IMAGES, layer.units, layer.channels, tiles),
@@ -183,22 +180,22 @@ def tiled_backward(memory: Any, layer: Any) -> None:
 
 @compiled
 def dense_forward(memory: Any, layer: Any, floor: int) -> None:
-    products(memory, (layer.y, layer.weights, layer.row, 1, layer.x, layer.units, layer.channels))
-    add_bias(memory, (layer.y, layer.bias, layer.units, floor))
+    kernel.products(memory, (layer.y, layer.weights, layer.row, 1, layer.x, layer.units, layer.channels))
+    kernel.add_bias(memory, (layer.y, layer.bias, layer.units, floor))
 
 
 @compiled
 def dense_backward(memory: Any, layer: Any, last: bool, places: Any) -> None:
     if not last:
-        through_relu(memory, (layer.y_slopes, layer.y, layer.units))
-    products(memory, (layer.x_slopes, layer.weights, 1, layer.row, layer.y_slopes, layer.channels, layer.units))
+        kernel.through_relu(memory, (layer.y_slopes, layer.y, layer.units))
+    kernel.products(memory, (layer.x_slopes, layer.weights, 1, layer.row, layer.y_slopes, layer.channels, layer.units))
     turn(memory, layer.x, IMAGES, layer.turned, layer.row, layer.channels, IMAGES)
     learn(
         memory,
         (layer.row, layer.learnt, layer.y_slopes, IMAGES, 1, layer.turned, layer.units, IMAGES,
          layer.learnt, 0, places.floors),
     )  # fmt: skip
-    gather_bias(memory, (layer.learnt_bias, layer.y_slopes, layer.units))
+    kernel.gather_bias(memory, (layer.learnt_bias, layer.y_slopes, layer.units))
 
 
 @compiled
@@ -330,16 +327,16 @@ def watch_windows(memory: Any, layer: Any, sums: int) -> None:
         x, edge, whole = layer.x + 2 * i * layer.x_row, 2 * i + 1 == layer.height, layer.width // 2
         args = (x, layer.x_row, layer.x_channel, layer.channels, layer.weights, layer.bias, layer.units, whole, sums)
         if edge:
-            watch12(memory, args)
+            kernel.watch12(memory, args)
         else:
-            watch22(memory, args)
+            kernel.watch22(memory, args)
         if layer.width % 2:
             rest = (x + 2 * whole * IMAGES, layer.x_row, layer.x_channel, layer.channels, layer.weights, layer.bias,
                     layer.units, 1, sums)  # fmt: skip
             if edge:
-                watch11(memory, rest)
+                kernel.watch11(memory, rest)
             else:
-                watch21(memory, rest)
+                kernel.watch21(memory, rest)
 
 
 @compiled
@@ -350,13 +347,13 @@ def watch_tiles(memory: Any, layer: Any, sums: int) -> None:
             args = (layer.scratch, layer.scratch_plane, layer.bias, layer.units, sums)
             low, narrow = 2 * i + 1 == layer.height, 2 * j + 1 == layer.width
             if low and narrow:
-                watch_tile11(memory, args)
+                kernel.watch_tile11(memory, args)
             elif low:
-                watch_tile12(memory, args)
+                kernel.watch_tile12(memory, args)
             elif narrow:
-                watch_tile21(memory, args)
+                kernel.watch_tile21(memory, args)
             else:
-                watch_tile22(memory, args)
+                kernel.watch_tile22(memory, args)
 
 
 @compiled

@@ -9,9 +9,7 @@ from typing import Any
 
 from dropnet_core.engines.kernels.compiled import WIDE, compiled
 from dropnet_core.engines.kernels.lit import CHAINS, PAIR
-from dropnet_core.engines.kernels.vectors import (
-    Emitter, Numbers, Place, Vector, integers, ir, kernel, kernel_of,
-)  # fmt: skip
+from dropnet_core.engines.kernels.vectors import Emitter, Numbers, Place, Vector, integers, ir, kernel, kernel_of
 
 LANES_OF_ROWS = (32, 16, 8, 4) if WIDE else (16, 8, 4)
 MANY = 8 if WIDE else 4  # rows of a product that fit into registers beside their factors
@@ -116,7 +114,7 @@ pass_back = product(lambda emitter, extra: None, _gated)
 """C = A B where `extra` is above 0, else 0: slopes behind a layer's ReLU, whose values are `extra`."""
 
 learn = product(lambda emitter, extra: None, lambda emitter, total, c, extra, floor: emitter.load(c) + total)
-"""C += A B: what a batch teaches a layer's weights. The sum is complete before it is added, for the sake of accuracy."""
+"""C += A B: what a batch teaches a layer's weights. For accuracy the sum is complete before it is added."""
 
 
 @kernel

@@ -132,7 +132,9 @@ def learn_bias(memory: Any, layer: Any, places: Any, images: int) -> None:
 
 
 @compiled
-def epoch(memory: Any, layers: Any, places: Any, by_image: Any, by_batch: Any, labels: Any, size: int, rate: Any) -> Any:
+def epoch(
+    memory: Any, layers: Any, places: Any, by_image: Any, by_batch: Any, labels: Any, size: int, rate: Any
+) -> Any:
     """Train for an epoch in batches of `size`. Returns the summed loss and the number of right answers."""
     loss = right = 0.0
     for batch in range(len(by_batch.segments)):

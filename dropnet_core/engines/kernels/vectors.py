@@ -1,10 +1,10 @@
 """Vectors of floats that are written down, so that a number comes out the same on every processor.
 
-A kernel is a Python function that emits LLVM's instructions through an `Emitter`, once, when it is compiled. All numbers
-of a network lie in one flat float32 array, its memory; a place is an offset in it, counted in floats. A vector has as
-many lanes as the kernel says, and LLVM cuts it into registers of whatever size there is. Multiply-and-add is asked for
-by its name (llvm.fma, rounded once), the order of every sum is written down, and nothing is left to a compiler that may
-reorder: hence the same bits with any vectors, and without hardware that multiplies and adds at once.
+A kernel is a Python function that emits LLVM's instructions through an `Emitter`, once, when it is compiled. All
+numbers of a network lie in one flat float32 array, its memory; a place is an offset in it, counted in floats. A vector
+has as many lanes as the kernel says, and LLVM cuts it into registers of whatever size there is. Multiply-and-add is
+asked for by its name (llvm.fma, rounded once), the order of every sum is written down, and nothing is left to a
+compiler that may reorder: hence the same bits with any vectors, and without hardware that multiplies and adds at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -60,7 +60,9 @@ class Vector:
             count //= 2
             low, high = (integers(range(start, start + count)) for start in (0, count))
             nothing = ir.Constant(value.type, ir.Undefined)
-            value = builder.fadd(builder.shuffle_vector(value, nothing, low), builder.shuffle_vector(value, nothing, high))
+            value = builder.fadd(
+                builder.shuffle_vector(value, nothing, low), builder.shuffle_vector(value, nothing, high)
+            )
         return builder.extract_element(value, ir.Constant(INT32, 0))
 
 
@@ -240,6 +242,11 @@ def kernel_of(emit: Callable[..., None], lanes: int = LANES) -> Any:
     return call
 
 
+def as_any(function: Any) -> Any:
+    """Compiled code calls an intrinsic without its first argument, which type checkers do not know."""
+    return function
+
+
 def indices(builder: ir.IRBuilder, places: ir.Value) -> list[ir.Value]:
     """The integers of a tuple, widened to indices."""
     return [
@@ -248,10 +255,13 @@ def indices(builder: ir.IRBuilder, places: ir.Value) -> list[ir.Value]:
     ]
 
 
+@as_any
 @intrinsic
 def brighten(typing: Any, memory: Any, pixels: Any, places: Any) -> Any:
-    """Write 16 pixels into the memory as numbers from 0 to 1: brighten(memory, pixels, (to, from)). Bytes are divided by
-    255, floats are that already."""
+    """Write 16 pixels into the memory as numbers from 0 to 1: brighten(memory, pixels, (to, from)).
+
+    Bytes are divided by 255, floats are that already.
+    """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, given: Any) -> ir.Value:
         emitter = Emitter(builder, context.make_array(memory)(context, builder, value=given[0]).data, LANES)
