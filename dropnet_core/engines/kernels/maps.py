@@ -65,7 +65,7 @@ def read(memory: Any, layers: Any, pixels: Any) -> None:
         for i in range(first.height):
             to = first.x + c * first.x_channel + (i + 1) * first.x_row + IMAGES
             for n in range(0, first.width * IMAGES, LANES):
-                brighten(memory, pixels, (to + n, at + n))
+                brighten(memory, pixels, (to + n, at + n))  # type: ignore[call-arg] # Numba adds the first
             at += first.width * IMAGES
 
 

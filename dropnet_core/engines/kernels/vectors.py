@@ -242,11 +242,6 @@ def kernel_of(emit: Callable[..., None], lanes: int = LANES) -> Any:
     return call
 
 
-def as_any(function: Any) -> Any:
-    """Compiled code calls an intrinsic without its first argument, which type checkers do not know."""
-    return function
-
-
 def indices(builder: ir.IRBuilder, places: ir.Value) -> list[ir.Value]:
     """The integers of a tuple, widened to indices."""
     return [
@@ -255,7 +250,6 @@ def indices(builder: ir.IRBuilder, places: ir.Value) -> list[ir.Value]:
     ]
 
 
-@as_any
 @intrinsic
 def brighten(typing: Any, memory: Any, pixels: Any, places: Any) -> Any:
     """Write 16 pixels into the memory as numbers from 0 to 1: brighten(memory, pixels, (to, from)).
