@@ -18,6 +18,7 @@ from dropnet_core.networks import Network
 from dropnet_core.repeatable import repeatable
 from dropnet_core.running import Prepared
 from dropnet_core.runs import Job, Run
+from dropnet_core.scheduler import Board
 from dropnet_core.store import Store
 from dropnet_core.streams import stream
 from dropnet_core.training import History, Outcome
@@ -45,7 +46,12 @@ class Ahead:
     exact: bool
 
 
-def ahead(experiment: Experiment, network: Network, data_sha256: str = "", look_up: LookUp = lambda key: None) -> Ahead:
+def ahead(
+    experiment: Experiment,
+    network: Network,
+    key_of: Callable[[Job], str] = lambda job: job.key(""),
+    look_up: LookUp = lambda key: None,
+) -> Ahead:
     """Follow every run with the outcomes that are known, then with made-up ones."""
     known: dict[str, Outcome] = {}
     jobs: dict[str, Job] = {}
@@ -53,7 +59,7 @@ def ahead(experiment: Experiment, network: Network, data_sha256: str = "", look_
         generated = path(run, network, [])
         job = next(generated)
         while True:
-            key = job.key(data_sha256)
+            key = key_of(job)
             if key not in known and key not in jobs:
                 if (found := look_up(key)) is None:
                     jobs[key] = job
@@ -141,7 +147,8 @@ def first_images(data: DataSet, count: int) -> DataSet:
 def forecast(prepared: Prepared, store: Store, workers: int) -> str:
     """Some lines for a reader: trainings, minutes and memory ahead on this machine."""
     experiment = prepared.experiment
-    plan = ahead(experiment, prepared.network, prepared.data.sha256, store.get)
+    board = Board(store, prepared.data.sha256, rounding=prepared.rounding)
+    plan = ahead(experiment, prepared.network, board.key, board.found)
     most = "" if plan.exact else "at most "
     runs, total = len(experiment.runs()), len(plan.known) + len(plan.jobs)
     if not plan.jobs:

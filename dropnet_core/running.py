@@ -8,13 +8,14 @@ import pandas as pd
 import torch
 
 from dropnet_core.data import DataSet, load
-from dropnet_core.engines import engines, fastest
+from dropnet_core.engines import compile_kernels, engines, fastest
 from dropnet_core.errors import InputError, unknown
 from dropnet_core.experiments import Experiment
 from dropnet_core.memory import check_memory
 from dropnet_core.networks import Network, describe
 from dropnet_core.precision import check_precision
 from dropnet_core.progress import Bar
+from dropnet_core.provenance import KERNELS, hardware, rounding
 from dropnet_core.records import records
 from dropnet_core.repeatable import repeatable
 from dropnet_core.runs import Cycle, Job, Run
@@ -49,14 +50,21 @@ class Prepared:
         chosen = fastest(network, experiment.recipe, place) if engine == "auto" else engine
         return cls(experiment, data.to(place), network, chosen)
 
+    @property
+    def rounding(self) -> str:
+        """Whose arithmetic this engine's outcomes are rounded by (see `provenance`)."""
+        return rounding({"engine": self.engine, "hardware": hardware(self.data.train.labels.device)})
+
     def board(self, store: Store, deadline: float = float("inf")) -> Board:
         """A board on which all runs have started, as far as the store reaches."""
-        board = Board(store, self.data.sha256, deadline)
+        board = Board(store, self.data.sha256, deadline, self.rounding)
         board.start(self.experiment.runs(), self.network)
         return board
 
     def train(self, board: Board, workers: int = 1) -> None:
         """Train what is open on the board, with a bar. What an interruption leaves on the board is sound."""
+        if self.engine == KERNELS and board.open_jobs:
+            compile_kernels()
         with Bar(self.experiment.name, len(board.cycles)) as bar, repeatable():
             bar.finished(len(board.finished))
 

@@ -35,8 +35,11 @@ class Job:
     mask: Mask
     needs: tuple[str, ...] = ()
 
-    def key(self, data_sha256: str) -> str:
-        """What a store files the outcome under: 32 hexadecimal digits, equal for equal jobs on equal data."""
+    def key(self, data_sha256: str, rounding: str = "") -> str:
+        """What a store files the outcome under: 32 hexadecimal digits, equal for equal jobs on equal data.
+
+        `rounding` names arithmetic that is the same everywhere; PyTorch's has no name here, as it differs by hardware.
+        """
         order = self.seed if self.recipe.seeded else None
         network = [self.network.name, self.network.shape, self.network.classes]
         settings = [
@@ -47,6 +50,7 @@ class Job:
             self.mask.text(),
             self.needs,
             data_sha256,
+            *([rounding] if rounding else []),
         ]
         return digest(settings, digits=32)
 

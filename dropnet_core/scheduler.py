@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dropnet_core.algorithm import Path, path
 from dropnet_core.networks import Network
+from dropnet_core.provenance import KERNELS, rounding
 from dropnet_core.runs import Cycle, Job, Run
 from dropnet_core.store import Store
 from dropnet_core.training import Outcome
@@ -17,12 +18,14 @@ class Board:
     """Where runs post the jobs they wait for, and engines find them.
 
     Equal jobs are one: the unpruned network of a seed is trained once for all metrics. `told` is called with
-    each outcome, trained or found, and a run that it takes on.
+    each outcome, trained or found, and a run that it takes on. Outcomes of another `rounding` (see `provenance`) count
+    as missing, unless it is empty.
     """
 
     store: Store
     data_sha256: str
     deadline: float = float("inf")
+    rounding: str = ""
     told: Callable[[Run, Job, Outcome], None] = lambda run, job, outcome: None
     cycles: dict[Run, list[Cycle]] = field(default_factory=dict)
     _paths: dict[Run, Path] = field(default_factory=dict)
@@ -36,6 +39,17 @@ class Board:
             self._paths[run] = path(run, network, self.cycles[run])
             self._follow(run, next(self._paths[run]))
 
+    def key(self, job: Job) -> str:
+        """What the outcome of a job is known by here."""
+        return job.key(self.data_sha256, KERNELS if self.rounding == KERNELS else "")
+
+    def found(self, key: str) -> Outcome | None:
+        """The outcome that the store has for this key, if it was rounded alike."""
+        outcome = self.store.get(key)
+        if outcome is None or self.rounding in ("", rounding(outcome.provenance)):
+            return outcome
+        return None
+
     def take(self, count: int) -> list[Job]:
         """At most this many open jobs; none after the deadline."""
         if time.monotonic() >= self.deadline:
@@ -44,7 +58,7 @@ class Board:
 
     def deliver(self, job: Job, outcome: Outcome) -> None:
         """Keep an outcome and let every run that waited for it go on."""
-        key = job.key(self.data_sha256)
+        key = self.key(job)
         self.store.put(key, outcome)
         for run in self._waiting.pop(key):
             self._follow(run, self._advance(run, job, outcome))
@@ -70,11 +84,11 @@ class Board:
     def _follow(self, run: Run, job: Job | None) -> None:
         """Go on with a run as far as the store reaches, then post the job it waits for."""
         while job is not None:
-            key = job.key(self.data_sha256)
+            key = self.key(job)
             if key in self._waiting:
                 self._waiting[key].append(run)
                 return
-            if (known := self.store.get(key)) is None:
+            if (known := self.found(key)) is None:
                 self._waiting[key] = [run]
                 self._open.append(job)
                 return

@@ -7,7 +7,14 @@ from dropnet_core.engines.interface import Engine, Take, engines
 from dropnet_core.networks import Network
 from dropnet_core.recipe import Recipe
 
-__all__ = ["Engine", "Take", "engines", "fastest"]
+__all__ = ["Engine", "Take", "compile_kernels", "engines", "fastest"]
+
+
+def compile_kernels() -> None:
+    """Compile the engine "kernels", unless that has been done: before processes run side by side that would each do it."""
+    from dropnet_core.engines.kernels.ahead import compile_kernels  # takes a second, and nothing but training needs it
+
+    compile_kernels()
 
 
 def fastest(network: Network, recipe: Recipe, device: torch.device) -> str:
