@@ -14,6 +14,7 @@ from dropnet_core.compaction import cut_off
 from dropnet_core.data import DataSet, Split
 from dropnet_core.engines import engines
 from dropnet_core.experiments import Experiment
+from dropnet_core.memory import images_bytes
 from dropnet_core.networks import Network
 from dropnet_core.repeatable import repeatable
 from dropnet_core.running import Prepared
@@ -106,9 +107,7 @@ def measure(prepared: Prepared, jobs: Sequence[Job]) -> Cost:
     whole = len(data.train) / len(part.train) / together  # from the part and all jobs to the data and one job
     epoch = max(three - one, one / 10) / 2
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    held = 0
-    if prepared.engine == "stacked":  # it holds all images twice: by rows, and by columns
-        held = 2 * sum(split.images.numel() for split in data.parts.values())
+    held = images_bytes(prepared.engine, data)
     gpu = torch.cuda.max_memory_allocated(device) + held if device.type == "cuda" else 0
     return Cost(epoch * whole, max(one - epoch, 0) * whole, memory + (0 if gpu else held), gpu)
 

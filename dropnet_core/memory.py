@@ -28,6 +28,7 @@ from dropnet_core.training import large_batches
 WORKER = 200_000_000  # bytes of a worker process before it trains: Python and torch
 PAPER = Recipe()
 SETS = 5  # of weights beside those of the network that scores: first, trained, gradients, put back, cut out again
+MASKED_SETS = 2  # where the network that was trained scores itself: first, gradients
 
 Course = frozenset[tuple[int, int]]
 """Bytes held at the moments of some work: a fixed part, and a part for each image."""
@@ -46,12 +47,13 @@ def step_bytes(network: Network, batch_size: int, recipe: Recipe = PAPER, *, mas
     return max(by_autograd, at_peak(own_step_course(network, recipe.precision), batch_size))
 
 
-def pass_bytes(network: Network, images: int, precision: str = "float32") -> int:
+def pass_bytes(network: Network, images: int, precision: str = "float32", *, masked: bool = False) -> int:
     """The same for so many images that go at once through the trained network which is scored.
 
-    A pass without learning keeps no values for a way back, but it takes far more images than a step.
+    A pass without learning keeps no values for a way back, but it takes far more images than a step. `masked`: the
+    network was trained with masks, as it is scored, so that there are fewer sets of weights.
     """
-    return at_peak(pass_course(network, precision), images)
+    return at_peak(pass_course(network, precision, masked), images)
 
 
 def at_peak(course: Course, images: int) -> int:
@@ -92,12 +94,12 @@ def own_step_course(network: Network, precision: str) -> Course:
 
 
 @lru_cache(maxsize=16)
-def pass_course(network: Network, precision: str) -> Course:
-    dtype = storage(precision)
+def pass_course(network: Network, precision: str, masked: bool) -> Course:
+    dtype, sets = storage(precision), MASKED_SETS if masked else SETS
 
     def work(images: int) -> None:
         model = MaskedNetwork(network, zeros(network, dtype), Mask.full(network.widths))
-        others = [torch.empty_like(parameter) for parameter in model.parameters() for _ in range(SETS)]
+        others = [torch.empty_like(parameter) for parameter in model.parameters() for _ in range(sets)]
         measure(model, [torch.zeros(images, *network.shape, dtype=dtype)])
         del others
 
@@ -155,17 +157,32 @@ class Held(TorchDispatchMode):
         self._bytes -= self._sizes.pop(place)
 
 
-def check_memory(network: Network, recipe: Recipe, data: DataSet, device: torch.device, workers: int = 1) -> None:
+def images_bytes(engine: str, data: DataSet) -> int:
+    """What an engine holds of images beside the data itself: a stack has them twice, by rows and by columns."""
+    return 2 * sum(split.images.nbytes for split in data.parts.values()) if engine == "stacked" else 0
+
+
+def check_memory(
+    network: Network,
+    recipe: Recipe,
+    data: DataSet,
+    device: torch.device,
+    workers: int = 1,
+    engine: str = "compact",
+) -> None:
     """Raise InputError where training, evaluating and scoring do not fit into the memory that is free on the device.
 
-    Every worker does that in a process of its own, and all of them may be at their peak at once.
+    The engine "reference" trains with masks, all others a compact network, which at first is the whole one. Every
+    worker does that in a process of its own, and all of them may be at their peak at once.
     """
     free, dtype = free_bytes(device), storage(recipe.precision)
     if free is None:
         return
     batch = min(recipe.batch_size, len(data.train))
     at_once = max(len(next(large_batches(split, dtype))[1]) for split in data.parts.values())
-    step, scoring = step_bytes(network, batch, recipe), pass_bytes(network, at_once, recipe.precision)
+    masked, laid_out = engine == "reference", images_bytes(engine, data)
+    step = step_bytes(network, batch, recipe, masked=masked) + laid_out
+    scoring = pass_bytes(network, at_once, recipe.precision, masked=masked) + laid_out
     alone = max(step, scoring)
     needed = alone if workers == 1 else workers * (WORKER + alone)
     if needed <= free:
@@ -175,7 +192,7 @@ def check_memory(network: Network, recipe: Recipe, data: DataSet, device: torch.
     remedy = "take a narrower network, or smaller images"
     if workers > 1 and alone <= free:
         remedy = f"use workers={max(1, free // (WORKER + alone))}"
-    elif scoring <= free and (fitting := largest_batch(network, recipe, free)):
+    elif scoring <= free and (fitting := largest_batch(network, recipe, free - laid_out, masked=masked)):
         remedy = f"set batch_size={fitting}, or take smaller images"
     _, height, width = network.shape
     raise InputError(
@@ -188,9 +205,9 @@ def size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def largest_batch(network: Network, recipe: Recipe, free: int) -> int:
+def largest_batch(network: Network, recipe: Recipe, free: int, *, masked: bool = False) -> int:
     """The largest power of two below the recipe's batch size with which a step fits; 0 if even one image does not."""
     batch = 1 << (recipe.batch_size.bit_length() - 1)
-    while batch and step_bytes(network, batch, recipe) > free:
+    while batch and step_bytes(network, batch, recipe, masked=masked) > free:
         batch //= 2
     return batch

@@ -45,8 +45,8 @@ class Prepared:
         data = load(experiment.data, size=experiment.size, colour=experiment.colour)
         network = describe(experiment.network, data.shape, data.classes)
         check_precision(experiment.recipe.precision, place)
-        check_memory(network, experiment.recipe, data, place, workers)
         chosen = fastest(network, experiment.recipe) if engine == "auto" else engine
+        check_memory(network, experiment.recipe, data, place, workers, chosen)
         return cls(experiment, data.to(place), network, chosen)
 
     def board(self, store: Store, deadline: float = float("inf")) -> Board:
