@@ -10,7 +10,8 @@ All networks of a stack see the same batches. Four ideas make a step fast:
 * What only informs, the losses and right answers, can be counted for several steps at once (`walk`).
 
 Every product is a batch of equally shaped ones, and their shape depends on the network alone. So a network's
-numbers do not depend on its place in the stack or on its neighbours, bit for bit.
+numbers do not depend on its place in the stack or on its neighbours, bit for bit, if the library gives equal members of
+a product equal bits (`products`, `probe`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from dropnet_core.engines.batches import EVALUATED, WHITE, Batches
 from dropnet_core.engines.member import BLOCKS, Member, blocks
+from dropnet_core.engines.products import add_product, multiply
 from dropnet_core.engines.relu import through_relu
 from dropnet_core.engines.tally import Tally
 from dropnet_core.metrics import Statistics
@@ -114,14 +116,14 @@ class Stack:
     def forward(self, space: "Space", slot: int = 0) -> None:
         """Fill the buffers with the values of all layers for the images shown, and a slot with what comes out."""
         for layer, columns, value in zip(self.first, space.shared_columns, space.blocks, strict=True):
-            torch.bmm(layer, columns, out=value)
+            multiply(layer, columns, value)
         space.first[: self.rows].relu_()
         torch.index_select(space.first, 0, self.spread, out=space.spread)
         for group, values, logits in zip(self.groups, space.values, space.outputs[slot], strict=True):
             for layer, (value, following) in zip(group.layers, pairwise(values), strict=False):
-                torch.bmm(layer, value, out=following)
+                multiply(layer, value, following)
                 following.relu_()
-            torch.bmm(group.layers[-1], values[-1], out=logits)
+            multiply(group.layers[-1], values[-1], logits)
         torch.log_softmax(space.logits[slot], 1, out=space.log_probabilities[slot])
 
     def step(self, space: "Space", onehot: Tensor, rate: float, slot: int = 0) -> None:
@@ -133,15 +135,15 @@ class Stack:
         for group, values, slopes in zip(self.groups, space.values, space.slopes, strict=True):
             for i in range(len(group.layers) - 1, -1, -1):
                 layer, before, slope = group.layers[i], slopes[i], slopes[i + 1]
-                torch.bmm(group.turned[i], slope, out=before)
-                layer.baddbmm_(slope, values[i].mT, alpha=scale)
+                multiply(group.turned[i], slope, before)
+                add_product(layer, slope, values[i].mT, scale)
                 if i:
                     through_relu(before, values[i], out=before)
                     before[:, -1] = 0  # the constant is no weight to be learnt
         torch.index_select(space.spread_slope, 0, self.gather, out=space.first_slope)
         through_relu(space.first_slope, space.first[: self.rows], out=space.first_slope)
         for layer, slope, rows in zip(self.first, space.slope_blocks, space.shared_rows, strict=True):
-            layer.baddbmm_(slope, rows, alpha=scale / WHITE**2)
+            add_product(layer, slope, rows, scale / WHITE**2)
 
     @torch.inference_mode()
     def evaluate(self, batches: Batches) -> tuple[list[float], list[float]]:

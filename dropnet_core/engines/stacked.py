@@ -13,6 +13,7 @@ from dropnet_core.engines.batches import Prepared
 from dropnet_core.engines.emptied import Emptied
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.member import Member
+from dropnet_core.engines.probe import check_products
 from dropnet_core.engines.stack import Stack
 from dropnet_core.engines.walk import Walk
 from dropnet_core.errors import InputError
@@ -126,6 +127,7 @@ def stacked(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
 
     Raises InputError for a network with convolutions or a recipe that shuffles or augments.
     """
+    check_products(data.train.labels.device)
     emptied, at_work = Emptied(data), Stacked(data)
     while True:
         while not at_work.full and (jobs := take(1)):
