@@ -14,6 +14,7 @@ from dropnet_core.compaction import cut_off
 from dropnet_core.data import DataSet, Split
 from dropnet_core.engines import engines
 from dropnet_core.experiments import Experiment
+from dropnet_core.memory import images_bytes
 from dropnet_core.networks import Network
 from dropnet_core.repeatable import repeatable
 from dropnet_core.running import Prepared
@@ -26,8 +27,8 @@ from dropnet_core.training import History, Outcome
 LookUp = Callable[[str], Outcome | None]
 
 EPOCHS = 15  # of a training, while the store holds none to learn from: what fc40-fc40 takes on MNIST
-STACKED = 24, 5000  # trainings that are timed together, and on how many images, for the engine "stacked"
-OTHERS = 3, 1000  # the same for engines that train one network after another
+TIMED = 3  # trainings, one after another
+IMAGES = 1000  # of which there are more where a network is dense, because it is fast
 
 
 @dataclass(frozen=True)
@@ -100,21 +101,18 @@ class Cost:
 
 def measure(prepared: Prepared, jobs: Sequence[Job]) -> Cost:
     """Train some of these jobs, small and large, for an epoch and for three on a part of the data."""
-    together, images = STACKED if prepared.engine == "stacked" else OTHERS
     alive = [job for job in jobs if not cut_off(job.network, job.mask)] or jobs  # the others are hardly trained
     by_size = sorted(alive, key=lambda job: job.mask.units_remaining)
-    chosen = [by_size[i] for i in np.linspace(0, len(by_size) - 1, together).round().astype(int)]
+    chosen = [by_size[i] for i in np.linspace(0, len(by_size) - 1, TIMED).round().astype(int)]
     data, device = prepared.data, prepared.data.train.labels.device
-    part = first_images(data, images)
+    part = first_images(data, IMAGES * (10 if prepared.network.all_dense else 1))
     with repeatable():
         seconds_for(1, chosen[-1:], first_images(data, 64), prepared.engine)  # the first call sets things up
         one, three = (seconds_for(epochs, chosen, part, prepared.engine) for epochs in (1, 3))
-    whole = len(data.train) / len(part.train) / together  # from the part and all jobs to the data and one job
+    whole = len(data.train) / len(part.train) / TIMED  # from the part and all jobs to the data and one job
     epoch = max(three - one, one / 10) / 2
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    held = 0
-    if prepared.engine == "stacked":  # it holds all images twice: by rows, and by columns
-        held = 2 * sum(split.images.numel() for split in data.parts.values())
+    held = images_bytes(prepared.engine, prepared.network, prepared.experiment.recipe, data)
     gpu = torch.cuda.max_memory_allocated(device) + held if device.type == "cuda" else 0
     return Cost(epoch * whole, max(one - epoch, 0) * whole, memory + (0 if gpu else held), gpu)
 

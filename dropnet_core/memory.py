@@ -1,5 +1,6 @@
 """What a training holds in memory, and a refusal before training where that does not fit."""
 
+import math
 import weakref
 from collections.abc import Callable
 from functools import lru_cache
@@ -20,12 +21,14 @@ from dropnet_core.masks import Mask
 from dropnet_core.metrics import measure
 from dropnet_core.networks import PlainNetwork
 from dropnet_core.precision import storage
+from dropnet_core.provenance import KERNELS
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import large_batches
 
 WORKER = 200_000_000  # bytes of a worker process before it trains: Python and torch
 PAPER = Recipe()
 SETS = 5  # of weights beside those of the network that scores: first, trained, gradients, put back, cut out again
+MASKED_SETS = 2  # where the network that was trained scores itself: first, gradients
 
 Course = frozenset[tuple[int, int]]
 """Bytes held at the moments of some work: a fixed part, and a part for each image."""
@@ -34,19 +37,19 @@ Course = frozenset[tuple[int, int]]
 def step_bytes(network: Network, batch_size: int, recipe: Recipe = PAPER, *, masked: bool = False) -> int:
     """About how many bytes one step of training holds at its peak: a few tenths more or less, as the device has it.
 
-    These are all tensors: weights and gradients, the first weights, and the values that the way back asks for; or, if
-    that is more, the buffers of the step written by hand, where one trains this network. What a library needs inside a
-    convolution is not among them. `masked`: in the network with masks.
+    These are all tensors: weights and gradients, the first weights, and the values that the way back asks for. What a
+    library needs inside a convolution is not among them. `masked`: in the network with masks.
     """
     return at_peak(step_course(network, recipe.precision, masked), batch_size)
 
 
-def pass_bytes(network: Network, images: int, precision: str = "float32") -> int:
+def pass_bytes(network: Network, images: int, precision: str = "float32", *, masked: bool = False) -> int:
     """The same for so many images that go at once through the trained network which is scored.
 
-    A pass without learning keeps no values for a way back, but it takes far more images than a step.
+    A pass without learning keeps no values for a way back, but it takes far more images than a step. `masked`: the
+    network was trained with masks, as it is scored, so that there are fewer sets of weights.
     """
-    return at_peak(pass_course(network, precision), images)
+    return at_peak(pass_course(network, precision, masked), images)
 
 
 def at_peak(course: Course, images: int) -> int:
@@ -71,12 +74,12 @@ def step_course(network: Network, precision: str, masked: bool) -> Course:
 
 
 @lru_cache(maxsize=16)
-def pass_course(network: Network, precision: str) -> Course:
-    dtype = storage(precision)
+def pass_course(network: Network, precision: str, masked: bool) -> Course:
+    dtype, sets = storage(precision), MASKED_SETS if masked else SETS
 
     def work(images: int) -> None:
         model = MaskedNetwork(network, zeros(network, dtype), Mask.full(network.widths))
-        others = [torch.empty_like(parameter) for parameter in model.parameters() for _ in range(SETS)]
+        others = [torch.empty_like(parameter) for parameter in model.parameters() for _ in range(sets)]
         measure(model, [torch.zeros(images, *network.shape, dtype=dtype)])
         del others
 
@@ -134,27 +137,62 @@ class Held(TorchDispatchMode):
         self._bytes -= self._sizes.pop(place)
 
 
-def check_memory(network: Network, recipe: Recipe, data: DataSet, device: torch.device, workers: int = 1) -> None:
+def images_bytes(engine: str, network: Network, recipe: Recipe, data: DataSet) -> int:
+    """What an engine holds of images beside the data itself: the kernels lay them out in their own way."""
+    if engine != KERNELS:
+        return 0
+    from dropnet_core.engines.kernels.presentation import bytes_of_images  # takes a second to import
+
+    return bytes_of_images(network, recipe, data)
+
+
+def kernels_bytes(network: Network, recipe: Recipe, data: DataSet) -> int:
+    """What the engine "kernels" holds: a network's numbers, some sets of its weights, and the images laid out."""
+    from dropnet_core.engines.kernels.engine import bytes_of_model  # takes a second to import
+
+    weights = sum(math.prod(shape) for shape in network.weight_shapes().values()) * torch.float32.itemsize
+    batch = min(recipe.batch_size, len(data.train))
+    return SETS * weights + bytes_of_model(network, batch) + images_bytes(KERNELS, network, recipe, data)
+
+
+def check_memory(
+    network: Network,
+    recipe: Recipe,
+    data: DataSet,
+    device: torch.device,
+    workers: int = 1,
+    engine: str = "compact",
+) -> None:
     """Raise InputError where training, evaluating and scoring do not fit into the memory that is free on the device.
 
-    Every worker does that in a process of its own, and all of them may be at their peak at once.
+    The engine "reference" trains with masks, all others a compact network, which at first is the whole one. Every
+    worker does that in a process of its own, and all of them may be at their peak at once.
     """
-    free, dtype = free_bytes(device), storage(recipe.precision)
+    free = free_bytes(device)
     if free is None:
         return
-    batch = min(recipe.batch_size, len(data.train))
-    at_once = max(len(next(large_batches(split, dtype))[1]) for split in data.parts.values())
-    step, scoring = step_bytes(network, batch, recipe), pass_bytes(network, at_once, recipe.precision)
-    alone = max(step, scoring)
+    batch, fitting = min(recipe.batch_size, len(data.train)), 0
+    if engine == KERNELS:
+        what, alone = f"training with {batch}", kernels_bytes(network, recipe, data)
+    else:
+        masked = engine == "reference"
+        at_once = max(len(next(large_batches(split, storage(recipe.precision)))[1]) for split in data.parts.values())
+        step = step_bytes(network, batch, recipe, masked=masked)
+        scoring = pass_bytes(network, at_once, recipe.precision, masked=masked)
+        what, alone = (
+            f"a training step with {batch}" if step > scoring else f"scoring with {at_once}",
+            max(step, scoring),
+        )
+        if scoring <= free < step:
+            fitting = largest_batch(network, recipe, free, masked=masked)
     needed = alone if workers == 1 else workers * (WORKER + alone)
     if needed <= free:
         return
-    what = f"a training step with {batch}" if step > scoring else f"scoring with {at_once}"
     total = f" ({size(needed)} for {workers} workers)" if workers > 1 else ""
     remedy = "take a narrower network, or smaller images"
     if workers > 1 and alone <= free:
         remedy = f"use workers={max(1, free // (WORKER + alone))}"
-    elif scoring <= free and (fitting := largest_batch(network, recipe, free)):
+    elif fitting:
         remedy = f"set batch_size={fitting}, or take smaller images"
     _, height, width = network.shape
     raise InputError(
@@ -167,9 +205,9 @@ def size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def largest_batch(network: Network, recipe: Recipe, free: int) -> int:
+def largest_batch(network: Network, recipe: Recipe, free: int, *, masked: bool = False) -> int:
     """The largest power of two below the recipe's batch size with which a step fits; 0 if even one image does not."""
     batch = 1 << (recipe.batch_size.bit_length() - 1)
-    while batch and step_bytes(network, batch, recipe) > free:
+    while batch and step_bytes(network, batch, recipe, masked=masked) > free:
         batch //= 2
     return batch

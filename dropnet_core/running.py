@@ -9,6 +9,7 @@ import torch
 
 from dropnet_core.data import DataSet, load
 from dropnet_core.engines import compile_kernels, engines, fastest
+from dropnet_core.engines.probe import check_products
 from dropnet_core.errors import InputError, unknown
 from dropnet_core.experiments import Experiment
 from dropnet_core.memory import check_memory
@@ -46,8 +47,8 @@ class Prepared:
         data = load(experiment.data, size=experiment.size, colour=experiment.colour)
         network = describe(experiment.network, data.shape, data.classes)
         check_precision(experiment.recipe.precision, place)
-        check_memory(network, experiment.recipe, data, place, workers)
         chosen = fastest(network, experiment.recipe, place) if engine == "auto" else engine
+        check_memory(network, experiment.recipe, data, place, workers, chosen)
         return cls(experiment, data.to(place), network, chosen)
 
     @property
@@ -63,8 +64,11 @@ class Prepared:
 
     def train(self, board: Board, workers: int = 1) -> None:
         """Train what is open on the board, with a bar. What an interruption leaves on the board is sound."""
-        if self.engine == KERNELS and board.open_jobs:
-            compile_kernels()
+        if board.open_jobs:
+            if self.engine == KERNELS:
+                compile_kernels()
+            else:
+                check_products(self.data.train.labels.device)
         with Bar(self.experiment.name, len(board.cycles)) as bar, repeatable():
             bar.finished(len(board.finished))
 

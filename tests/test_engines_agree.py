@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from some_jobs import taking, train_all
 
-from dropnet_core.data import DataSet, load
+from dropnet_core.data import DataSet, Split, load
 from dropnet_core.engines import emptied, engines, fastest
 from dropnet_core.engines.batches import Prepared
 from dropnet_core.engines.member import Member, blocks, padded_widths
@@ -149,6 +149,17 @@ def test_an_outcome_does_not_depend_on_neighbours_or_place(tiny, engine):
     for job, outcome in zip(jobs, alone, strict=True):
         for other in (in_other_places, beside_five, in_a_crowd):
             assert difference(outcome, other[job]) == 0
+
+
+def test_a_batch_of_one_image_is_no_exception(tiny):
+    """One network times one image is a matrix times a vector, which libraries have code of its own for."""
+    train, few = (Split(split.images[:n], split.labels[:n]) for split, n in ((tiny.train, 65), (tiny.test, 1)))
+    data = DataSet.of("odd", train, few, few, classes=3)
+    jobs = some_jobs(data, "fc40-fc17", Recipe(max_epochs=3))[:4]
+    jobs += some_jobs(data, "fc40-fc17", Recipe(max_epochs=1, batch_size=1), seeds=[0])[:2]
+    together = train_all("stacked", data, jobs)
+    for job in jobs:
+        assert difference(train_all("stacked", data, [job])[job], together[job]) == 0
 
 
 def test_padding_and_dropped_units_stay_zero_in_the_stack_at_every_step(tiny):

@@ -1,12 +1,17 @@
 import pytest
 import torch
+from some_jobs import train_all
+from tiny_runs import small
 
 from dropnet_core import memory
-from dropnet_core.data import DataSet, Split
+from dropnet_core.data import DATA_SETS, DataSet, Split
 from dropnet_core.errors import InputError
-from dropnet_core.memory import WORKER, at_peak, check_memory, course, largest_batch, pass_bytes, step_bytes
+from dropnet_core.masks import Mask
+from dropnet_core.memory import WORKER, Held, at_peak, check_memory, course, largest_batch, pass_bytes, step_bytes
 from dropnet_core.networks import describe
 from dropnet_core.recipe import Recipe
+from dropnet_core.running import Prepared
+from dropnet_core.runs import Job
 from dropnet_core.training import large_batches
 
 CPU = torch.device("cpu")
@@ -129,6 +134,53 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(images, free):
     assert largest_batch(VGG, Recipe(), step_bytes(VGG, 1) - 1) == 0
     free(None)
     check_memory(VGG, Recipe(batch_size=256), images, CPU)
+
+
+def test_what_the_reference_holds_is_what_its_check_predicts():
+    """Masked networks, measured while they train: where a step, and where scoring is the peak."""
+    for network, images, batch in ((VGG, 32, 32), (VGG, 100, 16), (describe("fc400-fc300", (3, 64, 64), 200), 64, 64)):
+        data, recipe = noise(images, (3, 64, 64)), Recipe(batch_size=batch, max_epochs=2)
+        job = Job(recipe, network, 0, 0, Mask.full(network.widths))
+        with Held() as held:
+            train_all("reference", data, [job])
+        predicted = max(step_bytes(network, batch, masked=True), pass_bytes(network, images, masked=True))
+        print(f"{network.name}: {max(held.course) / 1e6:.1f} MB held, {predicted / 1e6:.1f} MB predicted")
+        assert 0.95 * predicted < max(held.course) < 1.05 * predicted
+
+
+def test_the_reference_trains_with_masks_which_takes_more(free):
+    """VGG19 in full width, 64x64 pixels, 200 classes, batches of 32: the step that it takes is the one checked."""
+    network, data = describe("vgg19", (3, 64, 64), 200), noise(32, (3, 64, 64))
+    compact, masked = step_bytes(network, 32), step_bytes(network, 32, masked=True)
+    assert 1.1 < masked / compact < 1.3
+    free(masked)
+    check_memory(network, Recipe(), data, CPU, engine="reference")
+    free(masked - 1)
+    with pytest.raises(InputError, match="a training step with 32 images .*; set batch_size=16"):
+        check_memory(network, Recipe(), data, CPU, engine="reference")
+
+
+def test_memory_is_checked_for_the_engine_that_is_chosen(images, free, monkeypatch):
+    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: images)
+    network = describe("vgg19/8", images.shape, images.classes)
+    masked = step_bytes(network, 256, masked=True)
+    assert max(step_bytes(network, 256), pass_bytes(network, 250)) < masked - 1
+    free(masked - 1)
+    trial = small(network="vgg19/8", recipe=Recipe(batch_size=256))
+    assert Prepared.of(trial, device="cpu").engine == "compact"
+    with pytest.raises(InputError, match="set batch_size=128"):
+        Prepared.of(trial, "reference", "cpu")
+
+
+def test_a_stack_holds_all_images_twice_more(images, free):
+    network = describe("fc40-fc20", (3, 64, 64), 2)
+    held, training = 2 * 320 * 3 * 64 * 64, max(step_bytes(network, 32), pass_bytes(network, 250))
+    free(training + held)
+    check_memory(network, Recipe(), images, CPU, engine="stacked")
+    free(training + held - 1)
+    check_memory(network, Recipe(), images, CPU, engine="compact")
+    with pytest.raises(InputError, match="scoring with 250 images"):
+        check_memory(network, Recipe(), images, CPU, engine="stacked")
 
 
 def test_several_workers_need_several_times_as_much(images, free):

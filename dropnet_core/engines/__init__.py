@@ -11,10 +11,10 @@ __all__ = ["Engine", "Take", "compile_kernels", "engines", "fastest"]
 
 
 def compile_kernels() -> None:
-    """Compile the engine "kernels", unless that has been done: before processes run side by side that would each do it."""
-    from dropnet_core.engines.kernels.ahead import compile_kernels  # takes a second, and nothing but training needs it
+    """Compile the engine "kernels", unless that has been done, before processes run side by side that each would."""
+    from dropnet_core.engines.kernels import ahead  # takes a second, and nothing but training needs it
 
-    compile_kernels()
+    ahead.compile_kernels()
 
 
 def fastest(network: Network, recipe: Recipe, device: torch.device) -> str:

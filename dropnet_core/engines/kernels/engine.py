@@ -10,6 +10,7 @@ from dropnet_core.architecture import Network
 from dropnet_core.compaction import compact
 from dropnet_core.data import DataSet
 from dropnet_core.engines.emptied import Emptied
+from dropnet_core.engines.kernels import maps, rows
 from dropnet_core.engines.kernels.groups import grouped
 from dropnet_core.engines.kernels.lit import listed
 from dropnet_core.engines.kernels.maps import Maps
@@ -30,6 +31,14 @@ def model_of(network: Network, weights: Weights, size: int) -> tuple[Model, LayO
     count = len(network.layers) + 1
     own = [(weights[f"{i}.weight"].numpy(), weights[f"{i}.bias"].numpy()) for i in range(count)]
     return (Rows(own, size), listed) if network.all_dense else (Maps(network.shape, own), grouped)
+
+
+def bytes_of_model(network: Network, size: int) -> int:
+    """Bytes of a network's numbers, for batches of `size`."""
+    shapes = network.weight_shapes()
+    own = [shapes[f"{i}.weight"] for i in range(len(network.layers) + 1)]
+    *_, end = rows.planned(own, size) if network.all_dense else maps.planned(network.shape, own)
+    return int(end) * np.dtype(np.float32).itemsize
 
 
 class Trainer:

@@ -148,6 +148,6 @@ def listed(images: np.ndarray, labels: np.ndarray, size: int) -> Lists:
     return Lists(own, by_batch(own, flat.shape[1], size), labels, size)
 
 
-def indices(count: int) -> Any:
+def indices(count: int) -> np.dtype[Any]:
     """A type for the numbers below `count`; two are enough, since for each type everything is compiled anew."""
-    return np.uint16 if count <= 1 << 16 else np.uint32
+    return np.dtype(np.uint16 if count <= 1 << 16 else np.uint32)

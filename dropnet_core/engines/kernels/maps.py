@@ -1,5 +1,7 @@
 """Plain convolutional networks: convolutions, each with its max-pool, then dense layers; groups of 32 images."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +11,7 @@ from dropnet_core.engines.kernels.compiled import compiled
 from dropnet_core.engines.kernels.filters import learn_filters, transform_filters
 from dropnet_core.engines.kernels.groups import Groups
 from dropnet_core.engines.kernels.map_kernels import IMAGES, TILE
-from dropnet_core.engines.kernels.model import Memory, Model, rounded
+from dropnet_core.engines.kernels.model import Memory, Model, numbers, rounded
 from dropnet_core.engines.kernels.row_kernels import learn, turn
 from dropnet_core.engines.kernels.softmax import softmax16
 from dropnet_core.engines.kernels.vectors import LANES, brighten
@@ -365,6 +367,82 @@ def watch_values(memory: Any, layer: Any, sums: int) -> None:
             memory[sums + (u * 2 + 1) * IMAGES + n] = value == 0
 
 
+Plan = tuple[np.ndarray, Places, int, int]
+"""Layers, places, and where in the memory the weights and everything end."""
+
+
+def planned(shape: tuple[int, int, int], shapes: Sequence[tuple[int, ...]]) -> Plan:
+    """Where the numbers of a network lie whose weights have these shapes, for images (channels, height, width)."""
+    memory, layers = Memory(), np.zeros(len(shapes), LAYER)
+    channels, height, width = shape
+    for i, (layer, own) in enumerate(zip(layers, shapes, strict=True)):
+        if len(own) == 4:
+            kind, row, down, right = TILED if i else FIRST, channels * 9, height // 2, width // 2
+        else:
+            channels, height, width, down, right = channels * height * width, 1, 1, 1, 1
+            kind, row = DENSE, rounded(channels, 8)
+        sizes = kind, channels, height, width, own[0], down, right, row
+        for name, value in zip("kind channels height width units down right row".split(), sizes, strict=True):
+            layer[name] = value
+        layer["weights"], layer["bias"] = memory.take(own[0] * row), memory.take(own[0])
+        channels, height, width = own[0], down, right
+    learnt = memory.size
+    for layer in layers:
+        layer["v_plane"] = odd(int(layer["units"] * layer["channels"]))
+        taught = TILE * layer["v_plane"] if layer["kind"] == TILED else layer["units"] * layer["row"]
+        layer["learnt"], layer["learnt_bias"] = memory.take(int(taught)), memory.take(int(layer["units"]))
+    learnt_end = memory.size
+    for layer in layers:
+        take_maps(memory, layer)
+    join(memory, layers)
+    places = Places(
+        scale=memory.take(1), labels=memory.take(IMAGES), out=memory.take(2 * IMAGES), floors=memory.take(2),
+        sums=memory.take(int(layers["units"].max()) * 2 * IMAGES), learnt=learnt, learnt_end=learnt_end,
+    )  # fmt: skip
+    return layers, places, learnt, memory.size
+
+
+def take_maps(memory: Memory, layer: Any) -> None:
+    """Places for what a layer reads, and for what it needs on the way."""
+    channels, units, height, width = (int(layer[name]) for name in ("channels", "units", "height", "width"))
+    tiles = int(layer["down"] * layer["right"])
+    if layer["kind"] == DENSE:
+        layer["x"], layer["x_slopes"] = memory.take(rounded(channels, 4) * IMAGES), memory.take(channels * IMAGES)
+        layer["turned"] = memory.take(IMAGES * int(layer["row"]))
+        return
+    layer["x_row"] = (rounded(width, 2) + 2) * IMAGES
+    layer["x_channel"] = (rounded(height, 2) + 2) * layer["x_row"]
+    layer["x"] = memory.take(channels * int(layer["x_channel"]))
+    layer["winners"] = memory.take(units * tiles * IMAGES)
+    if layer["kind"] == FIRST:
+        layer["scratch"] = memory.take(units * 9 * LANES)
+        return
+    layer["x_slopes"] = memory.take(channels * int(layer["x_channel"]))
+    # Planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
+    layer["plane"] = odd(tiles * (channels + units) * IMAGES)
+    layer["tiles"] = memory.take(TILE * int(layer["plane"]))
+    layer["products"] = layer["tiles"] + tiles * channels * IMAGES
+    layer["v"] = memory.take(TILE * int(layer["v_plane"]))
+    layer["scratch_plane"] = odd(max(channels, units) * IMAGES)
+    layer["scratch"] = memory.take(TILE * int(layer["scratch_plane"]))
+
+
+def join(memory: Memory, layers: np.ndarray) -> None:
+    """Each layer writes where the next one reads; the logits get places of their own."""
+    for layer, following in pairwise(layers):
+        if following["kind"] == DENSE:
+            layer["y"], layer["y_slopes"] = following["x"], following["x_slopes"]
+            layer["y_row"] = layer["right"] * IMAGES
+            layer["y_channel"] = layer["down"] * layer["y_row"]
+        else:
+            inside = following["x_row"] + IMAGES
+            layer["y"], layer["y_slopes"] = following["x"] + inside, following["x_slopes"] + inside
+            layer["y_row"], layer["y_channel"] = following["x_row"], following["x_channel"]
+    output = layers[-1]
+    for name in ("y", "y_slopes"):
+        output[name] = memory.take(int(output["units"]) * IMAGES)
+
+
 class Maps(Model):
     """A convolutional network with its weights as they are now.
 
@@ -372,75 +450,11 @@ class Maps(Model):
     weights  for each layer, the output layer last, (units, channels, 3, 3) or (units, inputs), and (units,), float32
     """
 
-    def __init__(self, shape: tuple[int, int, int], weights: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        memory = Memory()
-        self.layers = layers = np.zeros(len(weights), LAYER)
-        channels, height, width = shape
-        for i, (layer, (weight, _)) in enumerate(zip(layers, weights, strict=True)):
-            if weight.ndim == 4:
-                layer["kind"], layer["row"] = (TILED if i else FIRST), channels * 9
-                down, right = height // 2, width // 2
-            else:
-                channels, height, width, down, right = channels * height * width, 1, 1, 1, 1
-                layer["kind"], layer["row"] = DENSE, rounded(channels, 8)
-            units = len(weight)
-            for name, value in dict(
-                channels=channels, height=height, width=width, units=units, down=down, right=right,
-                weights=memory.take(units * int(layer["row"])), bias=memory.take(units),
-            ).items():  # fmt: skip
-                layer[name] = value
-            channels, height, width = units, down, right
-        self.end_of_weights = learnt = memory.size
-        for layer in layers:
-            layer["v_plane"] = odd(int(layer["units"] * layer["channels"]))
-            taught = TILE * layer["v_plane"] if layer["kind"] == TILED else layer["units"] * layer["row"]
-            layer["learnt"], layer["learnt_bias"] = memory.take(int(taught)), memory.take(int(layer["units"]))
-        learnt_end = memory.size
-        for layer in layers:
-            self._take_maps(memory, layer)
-        classes = memory.take(int(layers["units"][-1]) * IMAGES), memory.take(int(layers["units"][-1]) * IMAGES)
-        for layer, following in zip(layers, [*layers[1:], None], strict=True):
-            if following is None:
-                layer["y"], layer["y_slopes"], layer["y_row"], layer["y_channel"] = *classes, IMAGES, IMAGES
-            elif following["kind"] == DENSE:
-                layer["y"], layer["y_slopes"] = following["x"], following["x_slopes"]
-                layer["y_row"] = layer["right"] * IMAGES
-                layer["y_channel"] = layer["down"] * layer["y_row"]
-            else:
-                inside = following["x_row"] + IMAGES
-                layer["y"], layer["y_slopes"] = following["x"] + inside, following["x_slopes"] + inside
-                layer["y_row"], layer["y_channel"] = following["x_row"], following["x_channel"]
-        self.places = Places(
-            scale=memory.take(1), labels=memory.take(IMAGES), out=memory.take(2 * IMAGES), floors=memory.take(2),
-            sums=memory.take(int(layers["units"].max()) * 2 * IMAGES), learnt=learnt, learnt_end=learnt_end,
-        )  # fmt: skip
-        self.memory = memory.made()
+    def __init__(self, shape: tuple[int, int, int], weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+        self.layers, self.places, self.end_of_weights, end = planned(shape, [weight.shape for weight, _ in weights])
+        self.memory = numbers(end)
         self.memory[self.places.floors + 1] = -np.inf
-        for i, (weight, bias) in enumerate(weights):
-            self.weight(i)[:], self.bias(i)[:] = weight.reshape(len(weight), -1), bias
-
-    def _take_maps(self, memory: Memory, layer: Any) -> None:
-        channels, units, height, width = (int(layer[name]) for name in ("channels", "units", "height", "width"))
-        tiles = int(layer["down"] * layer["right"])
-        if layer["kind"] == DENSE:
-            layer["x"], layer["x_slopes"] = memory.take(rounded(channels, 4) * IMAGES), memory.take(channels * IMAGES)
-            layer["turned"] = memory.take(IMAGES * int(layer["row"]))
-            return
-        layer["x_row"] = (rounded(width, 2) + 2) * IMAGES
-        layer["x_channel"] = (rounded(height, 2) + 2) * layer["x_row"]
-        layer["x"] = memory.take(channels * int(layer["x_channel"]))
-        layer["winners"] = memory.take(units * tiles * IMAGES)
-        if layer["kind"] == FIRST:
-            layer["scratch"] = memory.take(units * 9 * LANES)
-            return
-        layer["x_slopes"] = memory.take(channels * int(layer["x_channel"]))
-        # Planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
-        layer["plane"] = odd(max(tiles, 1) * (channels + units) * IMAGES)
-        layer["tiles"] = memory.take(TILE * int(layer["plane"]))
-        layer["products"] = layer["tiles"] + max(tiles, 1) * channels * IMAGES
-        layer["v"] = memory.take(TILE * int(layer["v_plane"]))
-        layer["scratch_plane"] = odd(max(channels, units) * IMAGES)
-        layer["scratch"] = memory.take(TILE * int(layer["scratch_plane"]))
+        self.put(weights)
 
     def _epoch(self, layout: Groups, rate: np.float32) -> tuple[float, float]:
         return epoch(self.memory, self.layers, self.places, *layout, rate)

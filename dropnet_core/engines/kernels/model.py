@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ LINE = 64  # bytes that a processor fetches at once
 
 
 class Memory:
-    """Places are given out one after another, each on a line of its own; then the array is made, all zeros."""
+    """Gives out places one after another, each on a line of its own."""
 
     def __init__(self) -> None:
         self.size = LANES
@@ -25,11 +25,12 @@ class Memory:
         self.size += rounded(floats, LANES)
         return place
 
-    def made(self) -> np.ndarray:
-        """float32 (size,), beginning on a line."""
-        raw = np.zeros(self.size + LINE // 4, np.float32)
-        skip = -raw.ctypes.data % LINE // 4
-        return raw[skip : skip + self.size]
+
+def numbers(size: int) -> np.ndarray:
+    """So many zeros, float32, beginning on a line."""
+    raw = np.zeros(size + LINE // 4, np.float32)
+    skip = -raw.ctypes.data % LINE // 4
+    return raw[skip : skip + size]
 
 
 def rounded(count: int, to: int) -> int:
@@ -57,6 +58,11 @@ class Model(ABC):
         """A layer's biases (units,), a view of the memory."""
         place = int(self.layers[i]["bias"])
         return self.memory[place : place + int(self.layers[i]["units"])]
+
+    def put(self, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Set weights and biases."""
+        for i, (weight, bias) in enumerate(weights):
+            self.weight(i)[:], self.bias(i)[:] = weight.reshape(len(weight), -1), bias
 
     @abstractmethod
     def _epoch(self, layout: Any, rate: np.float32) -> tuple[float, float]: ...

@@ -1,5 +1,6 @@
 """The images of a data set, laid out as the kernels read them."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from dropnet_core.augmentation import moved
 from dropnet_core.data import DataSet
-from dropnet_core.engines.kernels.lit import listed
+from dropnet_core.engines.kernels.lit import indices, listed
 from dropnet_core.engines.kernels.map_kernels import IMAGES
+from dropnet_core.networks import Network
+from dropnet_core.recipe import Recipe
 from dropnet_core.training import pixels
 
 CHUNK = 8192  # images that are laid out at a time where each epoch has an order, or images, of its own
@@ -57,3 +60,20 @@ class Presentation:
             if maps is not None:
                 images = moved(pixels(images, torch.float32), maps[chosen])
             yield lay_out(images.numpy(), split.labels[chosen].numpy(), size)
+
+
+def bytes_of_images(network: Network, recipe: Recipe, data: DataSet) -> int:
+    """About how many bytes the images of a data set take, laid out for a network.
+
+    A dense layer's lists hold three or six bytes for each lit pixel and its value, and the same for each batch;
+    convolutions read all pixels. An epoch with an order or with images of its own has a part of them once more.
+    """
+    every = sum(split.images.numel() for split in data.parts.values())
+    lit = sum(int(torch.count_nonzero(split.images)) for split in data.parts.values())
+    index = 2 * indices(math.prod(network.shape)).itemsize
+    stored = (index + 2) * lit if network.all_dense else every
+    if not recipe.seeded:
+        return stored
+    each = torch.float32.itemsize if recipe.augment != "none" else 1
+    again = (index + 2 * each if network.all_dense else each) + each
+    return stored + min(CHUNK, len(data.train)) * math.prod(network.shape) * again

@@ -1,12 +1,13 @@
 """Dense networks: a row of units for each image, and only lit pixels are looked at."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dropnet_core.engines.kernels.compiled import compiled
 from dropnet_core.engines.kernels.lit import CHAINS, PAIR, Lists
-from dropnet_core.engines.kernels.model import Memory, Model, rounded
+from dropnet_core.engines.kernels.model import Memory, Model, numbers, rounded
 from dropnet_core.engines.kernels.row_kernels import learn, learn_lit, look, pass_back, propose, tally, turn
 from dropnet_core.engines.kernels.softmax import softmax16
 from dropnet_core.engines.kernels.vectors import LANES
@@ -173,6 +174,33 @@ def observe(memory: Any, layers: Any, places: Any, by_image: Any, sums: Any) -> 
                 sums[i, 1, u] += memory[zeros + u]
 
 
+Plan = tuple[np.ndarray, Places, int, int]
+"""Layers, places, and where in the memory the weights and everything end."""
+
+
+def planned(shapes: Sequence[tuple[int, ...]], size: int) -> Plan:
+    """Where the numbers of a network with weights (units, inputs) lie, for batches of `size` images."""
+    memory, room = Memory(), rounded(size, LANES)
+    layers = np.zeros(len(shapes), LAYER)
+    for layer, (units, inputs) in zip(layers, shapes, strict=True):
+        row = rounded(max(units, 1), 4 if units <= 4 else 8)
+        layer["units"], layer["inputs"], layer["row"] = units, inputs, row
+        layer["weights"], layer["bias"] = memory.take(rounded(inputs, 4) * row), memory.take(row)
+    end_of_weights, before = memory.size, 0
+    for layer in layers:
+        row = int(layer["row"])
+        layer["turned"] = memory.take(rounded(int(layer["units"]), 4) * before)
+        layer["values"], layer["slopes"] = memory.take(room * row), memory.take(room * row)
+        before = row
+    widest, classes = int(layers["row"].max()), rounded(int(layers["units"][-1]), 4)
+    places = Places(
+        table=memory.take(256), one=memory.take(1), floors=memory.take(2), scale=memory.take(1),
+        labels=memory.take(room), logits=memory.take(classes * room), slopes=memory.take(classes * room),
+        out=memory.take(2 * room), room=room, sums=memory.take(2 * widest),
+    )  # fmt: skip
+    return layers, places, end_of_weights, memory.size
+
+
 class Rows(Model):
     """A dense network with its weights as they are now.
 
@@ -180,32 +208,12 @@ class Rows(Model):
     size     images of a batch
     """
 
-    def __init__(self, weights: list[tuple[np.ndarray, np.ndarray]], size: int) -> None:
-        memory, room = Memory(), rounded(size, LANES)
-        self.layers = np.zeros(len(weights), LAYER)
-        before = 0
-        for layer, (weight, _) in zip(self.layers, weights, strict=True):
-            units, inputs = weight.shape
-            row = rounded(max(units, 1), 4 if units <= 4 else 8)
-            layer["units"], layer["inputs"], layer["row"] = units, inputs, row
-            layer["weights"], layer["bias"] = memory.take(rounded(inputs, 4) * row), memory.take(row)
-            self.end_of_weights = memory.size
-        for layer in self.layers:
-            row = int(layer["row"])
-            layer["turned"] = memory.take(rounded(int(layer["units"]), 4) * before)
-            layer["values"], layer["slopes"] = memory.take(room * row), memory.take(room * row)
-            before = row
-        widest, classes = int(self.layers["row"].max()), rounded(int(self.layers["units"][-1]), 4)
-        self.places = Places(
-            table=memory.take(256), one=memory.take(1), floors=memory.take(2), scale=memory.take(1),
-            labels=memory.take(room), logits=memory.take(classes * room), slopes=memory.take(classes * room),
-            out=memory.take(2 * room), room=room, sums=memory.take(2 * widest),
-        )  # fmt: skip
-        self.memory = memory.made()
+    def __init__(self, weights: Sequence[tuple[np.ndarray, np.ndarray]], size: int) -> None:
+        self.layers, self.places, self.end_of_weights, end = planned([weight.shape for weight, _ in weights], size)
+        self.memory = numbers(end)
         self.memory[self.places.table : self.places.table + 256] = np.arange(256, dtype=np.float32) / np.float32(255)
         self.memory[self.places.one], self.memory[self.places.floors + 1] = 1, -np.inf
-        for i, (weight, bias) in enumerate(weights):
-            self.weight(i)[:], self.bias(i)[:] = weight, bias
+        self.put(weights)
 
     def _epoch(self, layout: Lists, rate: np.float32) -> tuple[float, float]:
         lists = layout.by_image, layout.by_batch, layout.labels, layout.size
