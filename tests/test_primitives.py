@@ -207,3 +207,34 @@ def test_share_of_seeds_with_an_empty_layer(empty: int, outcome: str) -> None:
     (call,) = parse("SHARE(mnist-fc40-fc40; min; layers=0; x=0.1)")
     found = measure(call, Seeds.of(records), 0.5).decide([])
     assert (found.outcome, found.n, found.effect) == (outcome, 16, pytest.approx(empty / 16))
+
+
+def test_an_order_that_is_reversed_by_chance_alone_is_open() -> None:
+    back = {curve: 0.9 + 0.0001 * place for place, curve in enumerate(RANKED)}
+    found = decided(ORDER, made_up(back))
+    assert found.effect == -1 and found.outcome == OPEN
+    assert "first against third small" in found.reason
+
+
+TWELVE = {
+    "DROP(mnist-fc40-fc40; min; x=0.1)": 0.01 + 0.005,
+    "EQ(mnist-fc40-fc40; random, min; x=0.1)": 0.01 + 0.005,
+    "CLIFF(mnist-fc40-fc40; min; 0.1)": 0.05 - 0.005,
+}
+"""Calls, and a gap between random and min that lies 0.005 on their wrong side."""
+
+
+@pytest.mark.parametrize(("text", "gap"), TWELVE.items())
+def test_an_interval_that_fails_a_test_of_its_own_need_not_fail_one_of_twelve(text: str, gap: float) -> None:
+    """Two and a half standard errors beyond the margin: p = .013 on one side, which is not .025 / 12."""
+    noise = np.random.default_rng(0).standard_normal(15)
+    gaps = gap + 0.002 * np.sqrt(15) * (noise - noise.mean()) / noise.std(ddof=1)
+    records = made_up({"random": 0.9, "min": 0.9}, spread=0.0)
+    late = (records["curve"] == "min") & (records["fraction_remaining"] < 0.5)
+    records.loc[late, "test_accuracy"] -= gaps[records.loc[late, "seed"]]
+    (call,) = parse(text)
+    outcomes = []
+    for among in (1, 12):
+        measured = measure(call, Seeds.of(records), among=among)
+        outcomes.append(measured.decide([estimate.p_value for estimate in measured.pairs]).outcome)
+    assert outcomes == [FAILS, OPEN]

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from made_up_records import FRACTIONS, falling, made_up
 
-from dropnet_core.claims import Claim, parse
-from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL
+from dropnet_core.claims import Call, Claim, parse
+from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL, Measured
 from dropnet_core.errors import InputError
 from dropnet_core.evidence import Evidence, Missing, Seeds
+from dropnet_core.primitives import measure
 from dropnet_core.verdicts import (
     CONFIRMED,
     INCONCLUSIVE,
@@ -174,3 +175,16 @@ def test_a_summary_follows_from_the_claims_it_names() -> None:
             summed(unknown)
     with pytest.raises(InputError, match="sums up others"):
         judge(claim("SUMMARY(A1)"), source())
+
+
+def test_the_intervals_of_a_claim_hold_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    among: list[int] = []
+
+    def spy(call: Call, evidence: Evidence, given: float | None, tests: int) -> Measured:
+        among.append(tests)
+        return measure(call, evidence, given, tests)
+
+    monkeypatch.setattr("dropnet_core.verdicts.measure", spy)
+    tests = "DROP(mnist-fc40-fc40; min; x=0.1); DROP(mnist-fc40-fc40; min; x=0.2); DROP(mnist-fc40-fc40; min; x=0.3)"
+    judge(claim(tests), source(made_up({"min": 0.9})))
+    assert among == [3, 3, 3]
