@@ -26,8 +26,8 @@ experiments records
 progress running smaller results forecast verification overview ledger
 stats published readings effects kappa
 figure_data charts curve_styles descriptions diagram plots augmentation_figure layer_map explorer kappa_plots
-claims estimates evidence primitives printed verdicts scorecard discrepancies error_rates
-scorecard_page
+claims estimates decisions evidence primitives printed verdicts verdict_words scorecard discrepancies error_rates
+plain_tables scorecard_page
 notebook recorded __main__
 """.split()
 
