@@ -28,6 +28,8 @@ def run(arguments: Namespace) -> int:
     """Train what the store does not hold yet, and merge the records into the experiment's file."""
     settings = parse_settings(arguments.set)
     if arguments.seeds is not None:
+        if "seeds" in settings:
+            raise InputError("--seeds and --set seeds= give the seeds twice; leave one of them out")
         settings["seeds"] = parse_seeds(arguments.seeds)
     planned = experiment(arguments.name).variant(settings)
     deadline = check_limits(arguments.workers, arguments.minutes)

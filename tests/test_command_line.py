@@ -272,6 +272,41 @@ BAD = [
     ("mnist-fc40-fc40", "--minutes 0", "minutes is a time budget above 0"),
     ("mnist-fc40-fc40", "--seed 0", "unrecognized arguments: --seed 0"),
     ("mnist-conv64-conv64", "--engine stacked", "the engine 'stacked' trains dense networks"),
+    ("mnist-fc40-fc40", "--seeds 0-99999999999", "'0-99999999999' makes more than 100,000 seeds; take fewer"),
+    ("mnist-fc40-fc40", "--seeds 18446744073709551616", "a seed is at most 9223372036854775807; '184467440"),
+    ("mnist-fc40-fc40", "--seeds 9223372036854775808", "at most 9223372036854775807, not 9223372036854775808"),
+    ("mnist-fc40-fc40", f"--seeds {'9' * 5000}", "a seed is at most 9223372036854775807"),
+    ("mnist-fc40-fc40", "--seeds 0-4 --set seeds=0", "--seeds and --set seeds= give the seeds twice"),
+    ("mnist-fc40-fc40", "--set p=0.2 --set p=0.3", "'p=0.2' and 'p=0.3' give one setting twice; leave one of them"),
+    ("mnist-fc40-fc40", "--set|stop=cycles 2|--set|stops=cycles 3", "'stop=cycles 2' and 'stops=cycles 3' give one"),
+    ("mnist-fc40-fc40", "--set network=fc99999999", "network 'fc99999999': a layer has at most 1,000,000 units"),
+    ("mnist-fc40-fc40", f"--set network=fc4-conv{'9' * 5000}", "a layer has at most 1,000,000 units"),
+    ("mnist-fc40-fc40", f"--set network=resnet18/{'9' * 5000}", "is no layer"),
+    ("mnist-fc40-fc40", "--set network=fc1000000-fc1000000", "needs more than 20.0 TB for its weights"),
+    (
+        "mnist-fc40-fc40",
+        "--set learning_rate=1e308",
+        "a positive number, at most 3e+38, not 1e+308; the paper uses 0.1",
+    ),
+    ("mnist-fc40-fc40", "--set p=nan", "above 0 and at most 1, not nan; the paper has 0.2"),
+    (
+        "mnist-fc40-fc40",
+        "--set metrics=min,",
+        "'min,' is no value for metrics: a value is missing at one of its commas",
+    ),
+    ("mnist-fc40-fc40", "--set p=0.2,,0.3", "'0.2,,0.3' is no value for p: a value is missing"),
+    ("mnist-fc40-fc40", "--set recipe=", "the parts of a recipe are settings themselves: augment, batch_size, lear"),
+    (
+        "mnist-fc40-fc40",
+        "--set max_epochs=1e3",
+        "'1e3' is no value for max_epochs: a whole number in plain digits, suc",
+    ),
+    ("mnist-fc40-fc40", "--set shuffle=yes", "'yes' is no value for shuffle: shuffle=true or shuffle=false"),
+    (
+        "mnist-fc40-fc40",
+        "--set learning_rate=fast",
+        "'fast' is no value for learning_rate: numbers such as learning_rate",
+    ),
 ]
 
 
@@ -279,7 +314,8 @@ BAD = [
 def test_bad_input_is_one_line_and_trains_nothing(name, words, message, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     words = words.split("|") if "|" in words else words.split()
-    assert main(["run", name, "--set", "data=mnist5k", *words]) == 2
+    data = [] if "data=" in " ".join(words) else ["--set", "data=mnist5k"]
+    assert main(["run", name, *data, *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: ") and message in err and len(err.splitlines()) == 1
     assert entries(tmp_path / "default.sqlite") == 0 and not list((tmp_path / "results").iterdir())

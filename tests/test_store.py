@@ -128,7 +128,7 @@ def test_an_entry_in_either_form_is_read(place, old):
 
 @pytest.mark.parametrize(("part", "old"), [("index", False), ("index", True), ("entry", False)])
 def test_no_outcome_passes_for_another_keys(place, part, old):
-    """One flipped bit makes one key another: in the index alone, or in the entry, from which the index was made anew."""
+    """One bit makes one key another: in the index alone, or in the entry, from which the index was made anew."""
     store = Store(place)
     store.put("0" * 31 + "b", outcome(1.0))
     if old:
