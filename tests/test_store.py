@@ -112,7 +112,7 @@ def filled(place: Path, old: bool) -> bytes:
     return place.read_bytes()
 
 
-def index_page(content: bytes) -> int:
+def index_page(content: bytes | bytearray) -> int:
     """Where the page begins on which SQLite keeps the order of the keys."""
     (start,) = (at for at in range(0, len(content), 4096) if content[at] == 10)
     return start
