@@ -51,6 +51,8 @@ def run(arguments: Namespace) -> int:
         interrupted = True
     complete, runs = len(board.finished), len(board.cycles)
     print(f"{planned.name}: {complete:,} of {runs:,} runs complete")
+    if found := prepared.from_store(board):
+        print(found)
     tell(results.add([prepared.records(board.cycles)], folder))
     if complete < runs:
         why = "interrupted" if interrupted else "the time budget is used up"
@@ -110,11 +112,10 @@ def verify_(arguments: Namespace) -> int:
             "Rows made on another kind of machine, or by another torch, need not be equal: rounding differs "
             "there, and training amplifies it. Compare their means over seeds."
         )
-    failed = sum(verdict.failed for verdict in verdicts)
-    if failed:
+    if failed := sum(verdict.same_machine for verdict in unequal):
         print(f"{failed} should be equal, made by this hardware and torch: the file or the code has changed")
     named = all([named_rightly(part, arguments.file, settings) for _, part in table.groupby("experiment")])
-    return 0 if named and not failed else 1
+    return 0 if named and not any(verdict.failed for verdict in verdicts) else 1
 
 
 def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> bool:

@@ -64,6 +64,8 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
     try:
         check_name(record["experiment"])
         run, stop = run_of(record), Stop.parse(record["stop"])
+        if network is None or network.name != run.network:
+            network = known_network(run.data, run.network)
         widths = (network or describe(run.network, LARGE, 10)).widths
     except InputError as error:
         yield str(error)
@@ -85,7 +87,6 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
         yield f"{left} units and the fraction {record['fraction_remaining']:{FLOAT}} do not fit the layers' '{kept}'"
     if not follows(run, record["metric"], widths, record["cycle"], units):
         yield f"the pruning rule leaves other units than '{kept}' in cycle {record['cycle']}"
-    network = network or known_network(run.data, run.network)
     least, most = possible_counts(network, units) if network else ((0, 0), (math.inf, math.inf))
     for column, low, high in zip(("parameters", "macs"), least, most, strict=True):
         if not low <= record[column] <= high:

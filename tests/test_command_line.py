@@ -419,3 +419,52 @@ def test_verify_tells_true_rows_from_false_ones(tmp_path, capsys):
     assert "--rows is a whole number of at least 1" in capsys.readouterr().err
     assert main(["verify", str(file)]) == 2
     assert "give the settings they were made with" in capsys.readouterr().err
+
+
+def test_verify_finds_what_a_few_rows_do_not_show(tmp_path, capsys):
+    """Whatever rows are drawn: exchanged curves, a row too few, another name."""
+    run("--seeds", 0)
+    file = only_file(tmp_path / "results")
+    table = read(file)
+
+    def told(changed, name=file.name):
+        write(changed, tmp_path / name)
+        code = main(["verify", str(tmp_path / name), "--rows", "1", *TINY])
+        return code, capsys.readouterr().out
+
+    capsys.readouterr()
+    assert told(table)[0] == 0
+    exchanged = table.assign(curve=table["curve"].replace({"min": "max", "max": "min"}))
+    code, out = told(exchanged.assign(hardware="another"))
+    assert code == 1 and "line 2: 'max' is no curve of the metric 'min'" in out
+    assert "rows cannot come from any run: the file has been changed" in out
+    code, out = told(table.drop(index=1))
+    assert code == 1 and "line 3: cycle 2 of its run stands here, but cycle 1 is missing" in out
+    code, out = told(table.drop(index=table.index[-1]))  # it may also have been interrupted, which is no lie
+    assert (
+        code == 0 and f"not in the file, never run or deleted: {table['curve'].iloc[-1]}, seed 0: what follows" in out
+    )
+    code, out = told(table.assign(experiment=file.stem[:-6] + "123456"))
+    assert code == 1 and f"is named after the experiment '{file.stem}', and its rows after" in out
+    code, out = told(table.assign(score="abs_of_mean"))
+    assert code == 1 and f"the name '{file.stem}' does not follow from the rows' settings" in out
+
+
+def test_records_that_merge_writes_stay_in_its_folder(tmp_path, capsys):
+    run("--seeds", 0)
+    file = only_file(tmp_path / "results")
+    write(read(file).assign(experiment="../x"), tmp_path / "bad.csv")
+    assert main(["merge", str(tmp_path / "bad.csv"), "--out", str(tmp_path / "deep")]) == 2
+    assert "bad.csv, line 2" in (err := capsys.readouterr().err) and "'../x' cannot name a file of records" in err
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_run_says_what_it_found_in_the_store(tmp_path, capsys):
+    assert run("--seeds", 0, "--set", "metrics=min", "--engine", "compact") == 0
+    assert "in the store" not in capsys.readouterr().out
+    assert run("--seeds", 0, "--set", "metrics=min") == 0
+    assert "all 4 outcomes were found in the store, made by the engine 'compact', not by 'stacked'" in (
+        capsys.readouterr().out
+    )
+    assert run("--seeds", "0-1", "--set", "metrics=min", "--engine", "compact") == 0
+    assert "4 of 8 outcomes were found in the store, made by the engine 'compact'\n" in capsys.readouterr().out
