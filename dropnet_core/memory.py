@@ -1,5 +1,6 @@
 """What a training holds in memory, and a refusal before training where that does not fit."""
 
+import math
 import weakref
 from collections.abc import Callable
 from functools import lru_cache
@@ -178,6 +179,12 @@ def check_memory(
     free, dtype = free_bytes(device), storage(recipe.precision)
     if free is None:
         return
+    weights = SETS * dtype.itemsize * sum(map(math.prod, network.weight_shapes().values()))
+    if weights > free:  # asked first, as what follows makes them
+        raise InputError(
+            f"training the network '{network.name}' needs more than {size(weights)} for its weights, and {size(free)} "
+            f"are free on {device}; take a narrower network"
+        )
     batch = min(recipe.batch_size, len(data.train))
     at_once = max(len(next(large_batches(split, dtype))[1]) for split in data.parts.values())
     masked, laid_out = engine == "reference", images_bytes(engine, data)
@@ -202,6 +209,8 @@ def check_memory(
 
 
 def size(count: int) -> str:
+    if count >= 1e12:
+        return f"{count / 1e12:.1f} TB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 

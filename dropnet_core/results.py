@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from dropnet_core.experiments import seeds_text
-from dropnet_core.records import COLUMNS, cannot_write, complete, merge, read, trainings, write
+from dropnet_core.records import COLUMNS, cannot_write, check_name, complete, merge, read, trainings, write
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Merged:
 
 
 def file_of(experiment: str, folder: Path) -> Path:
-    """The file of an experiment's records; it need not exist."""
+    """The file of an experiment's records; it need not exist. Raises InputError for a name that is no file's."""
+    check_name(experiment)
     return folder / f"{experiment}.csv"
 
 
@@ -63,6 +64,7 @@ def add(tables: Iterable[pd.DataFrame], folder: Path) -> list[Merged]:
     parts: dict[str, list[pd.DataFrame]] = {}
     for table in tables:
         for name, part in table.groupby("experiment", sort=False):
+            part.attrs = table.attrs  # where it was read, for the errors
             parts.setdefault(str(name), []).append(part)
     with one_at_a_time(folder):
         return _add(parts, folder)

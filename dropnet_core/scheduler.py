@@ -17,7 +17,8 @@ class Board:
     """Where runs post the jobs they wait for, and engines find them.
 
     Equal jobs are one: the unpruned network of a seed is trained once for all metrics. `told` is called with
-    each outcome, trained or found, and a run that it takes on.
+    each outcome, trained or found, and a run that it takes on. `found` and `trained` hold, by job key, the engines that
+    made the outcomes which were looked up and those which were delivered.
     """
 
     store: Store
@@ -25,6 +26,8 @@ class Board:
     deadline: float = float("inf")
     told: Callable[[Run, Job, Outcome], None] = lambda run, job, outcome: None
     cycles: dict[Run, list[Cycle]] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
+    trained: dict[str, str] = field(default_factory=dict)
     _paths: dict[Run, Path] = field(default_factory=dict)
     _waiting: dict[str, list[Run]] = field(default_factory=dict)
     _open: deque[Job] = field(default_factory=deque)
@@ -46,6 +49,7 @@ class Board:
         """Keep an outcome and let every run that waited for it go on."""
         key = job.key(self.data_sha256)
         self.store.put(key, outcome)
+        self.trained[key] = outcome.provenance.get("engine", "")
         for run in self._waiting.pop(key):
             self._follow(run, self._advance(run, job, outcome))
 
@@ -78,4 +82,6 @@ class Board:
                 self._waiting[key] = [run]
                 self._open.append(job)
                 return
+            if key not in self.trained:
+                self.found[key] = known.provenance.get("engine", "")
             job = self._advance(run, job, known)

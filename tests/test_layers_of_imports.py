@@ -22,7 +22,7 @@ augmentation training free_memory
 runs algorithm oracle
 engines
 memory provenance store scheduler workers
-experiments records
+experiments making records plausible
 progress running smaller results forecast verification overview ledger
 stats published readings effects kappa
 figure_data charts curve_styles descriptions diagram plots augmentation_figure layer_map explorer kappa_plots
