@@ -6,21 +6,23 @@ import warnings
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pandas as pd
 
-from dropnet_core import results
+from dropnet_core import plausible, results
 from dropnet_core.errors import InputError
-from dropnet_core.experiments import experiment, parse_seeds, parse_settings
+from dropnet_core.experiments import experiment, names, parse_seeds, parse_settings
 from dropnet_core.forecast import forecast
+from dropnet_core.making import place_of, same_making
 from dropnet_core.overview import listing, report
 from dropnet_core.places import results_folder
-from dropnet_core.records import read, same_making
+from dropnet_core.records import identity, read
 from dropnet_core.running import Prepared, check_limits
 from dropnet_core.store import Store
-from dropnet_core.verification import by_lot, verify
+from dropnet_core.verification import by_lot, confirmed_name, not_there, verify
 
+SHOWN = 10  # lines or names at the most, where there may be thousands
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 
 
@@ -28,6 +30,8 @@ def run(arguments: Namespace) -> int:
     """Train what the store does not hold yet, and merge the records into the experiment's file."""
     settings = parse_settings(arguments.set)
     if arguments.seeds is not None:
+        if "seeds" in settings:
+            raise InputError("--seeds and --set seeds= give the seeds twice; leave one of them out")
         settings["seeds"] = parse_seeds(arguments.seeds)
     planned = experiment(arguments.name).variant(settings)
     deadline = check_limits(arguments.workers, arguments.minutes)
@@ -35,8 +39,8 @@ def run(arguments: Namespace) -> int:
     results.check_writable(folder)
     store = Store(arguments.store)
     prepared = Prepared.of(planned, arguments.engine, arguments.device, arguments.workers)
-    made = {"experiment": planned.name, "recipe": planned.recipe.digest, "data_sha256": prepared.data.sha256}
-    same_making(results.earlier(planned.name, folder), pd.DataFrame([made]))
+    made = pd.DataFrame([identity(planned, each) for each in planned.runs()])
+    same_making(results.earlier(planned.name, folder), made.assign(data_sha256=prepared.data.sha256))
     if arguments.dry_run:
         print(forecast(prepared, store, arguments.workers))
         return 0
@@ -47,6 +51,8 @@ def run(arguments: Namespace) -> int:
         interrupted = True
     complete, runs = len(board.finished), len(board.cycles)
     print(f"{planned.name}: {complete:,} of {runs:,} runs complete")
+    if found := prepared.from_store(board):
+        print(found)
     tell(results.add([prepared.records(board.cycles)], folder))
     if complete < runs:
         why = "interrupted" if interrupted else "the time budget is used up"
@@ -76,31 +82,55 @@ def status(arguments: Namespace) -> int:
 
 def merge(arguments: Namespace) -> int:
     """Merge files of records into the folder of results."""
-    tell(results.add([read(file) for file in arguments.files], arguments.out or results_folder()))
+    tables = [read(file) for file in arguments.files]
+    for table in tables:
+        plausible.check(table)
+    tell(results.add(tables, arguments.out or results_folder()))
     return 0
 
 
 def verify_(arguments: Namespace) -> int:
-    """Compute rows again. Returns 1 if one differs although it was made on this kind of machine."""
+    """Compute rows again. Returns 1 if a row is wrong: on any machine, or beside what this kind of machine makes."""
     if arguments.rows < 1:
         raise InputError(f"--rows is a whole number of at least 1, not {arguments.rows}")
-    table = read(arguments.file)
+    table, settings = read(arguments.file), parse_settings(arguments.set)
     if table.empty:
         raise InputError(f"{arguments.file} holds no rows; there is nothing to verify")
+    if found := plausible.faults(table):
+        for row, fault in sorted(found.items())[:SHOWN]:
+            print(f"{place_of(table, row)}: {fault}")
+        print(f"{len(found)} of {len(table)} rows cannot come from any run: the file has been changed")
+        return 1
     verdicts = []
-    for verdict in verify(by_lot(table, arguments.rows, arguments.seed), parse_settings(arguments.set)):
+    for verdict in verify(by_lot(table, arguments.rows, arguments.seed), settings):
         print(verdict, flush=True)
         verdicts.append(verdict)
     unequal = [verdict for verdict in verdicts if verdict.grade != "equal"]
     print(f"{len(verdicts) - len(unequal)} of {len(verdicts)} rows are equal")
-    if any(not verdict.same_machine for verdict in unequal):
+    if any(not verdict.failed for verdict in unequal):
         print(
-            "Rows made on another kind of machine, or by another torch, need not be equal: rounding differs "
-            "there, and training amplifies it. Compare their means over seeds."
+            "Rows made by PyTorch on another kind of machine, by another version or by an engine that is gone need not "
+            "be equal: rounding differs there, and training amplifies it. Compare their means over seeds."
         )
-    if failed := sum(verdict.same_machine for verdict in unequal):
-        print(f"{failed} should be equal, made by this hardware and torch: the file or the code has changed")
-    return 1 if failed else 0
+    if failed := sum(verdict.same_bits for verdict in unequal):
+        print(f"{failed} should be equal, made by the same arithmetic: the file or the code has changed")
+    named = all([named_rightly(part, arguments.file, settings) for _, part in table.groupby("experiment")])
+    return 0 if named and not any(verdict.failed for verdict in verdicts) else 1
+
+
+def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> bool:
+    """Say what the records of one experiment lack, and whether they bear the right name."""
+    if missing := not_there(table):
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        print(f"not in the file, never run or deleted: {'; '.join(missing[:SHOWN])}{more}")
+    name = table["experiment"].iloc[0]
+    if file.stem != name and file.stem.partition("+")[0] in names():
+        print(f"the file is named after the experiment '{file.stem}', and its rows after '{name}'")
+        return False
+    if not confirmed_name(table, settings):
+        print(f"the name '{name}' does not follow from the rows' settings: they or the name have been changed")
+        return False
+    return True
 
 
 class Parser(ArgumentParser):
@@ -146,7 +176,7 @@ def parser() -> Parser:
     add.add_argument("--minutes", type=float, metavar="M", help="start no training after this time")
     add.add_argument("--workers", type=int, default=1, metavar="N", help="processes; one a core (default: 1)")
     add.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda or cuda:N")
-    add.add_argument("--engine", default="auto", metavar="E", help="auto, stacked, compact or reference")
+    add.add_argument("--engine", default="auto", metavar="E", help="auto, kernels, compact or reference")
     add.add_argument(
         "--store", type=Path, metavar="F", help="file of outcomes (default: DROPNET_STORE, or in the cache)"
     )

@@ -7,7 +7,7 @@ from dropnet_core.errors import InputError
 
 WIDTHS = (64, 128, 256, 512)
 MANY_CLASSES = 200  # from here on, VGG19's hidden dense layer is as wide as for Tiny ImageNet
-DEEP = re.compile(r"(resnet18|vgg19)(?:/(\d+))?")
+DEEP = re.compile(r"(resnet18|vgg19)(?:/(\d{1,9}))?")
 
 
 def deep_layers(name: str, classes: int) -> tuple[Layer, ...] | None:

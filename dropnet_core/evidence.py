@@ -1,7 +1,7 @@
 """What a test of a claim looks at: the curves of an experiment, and sums of them estimated from its seeds."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from dropnet_core.experiments import Experiment, experiment
 from dropnet_core.metrics import metrics
 from dropnet_core.networks import describe
 from dropnet_core.schedules import schedule
-from dropnet_core.stats import interpolation, share_collapsed
+from dropnet_core.stats import interpolation
 
 POINTS = 200  # of an average over a window, equally spaced in ln(fraction)
 BASE = ""  # in place of a curve: the whole network, mean over the curves
@@ -48,9 +48,6 @@ class Evidence(Protocol):
     def estimate(self, terms: Sequence[Term]) -> Estimate:
         """The sum of these terms. Raises Missing for a curve that is not there."""
 
-    def collapsed(self, curve: str, window: Window) -> float:
-        """The share of collapsed trainings among a curve's cycles there; NaN where it is not known."""
-
     def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
         """In how many seeds one of these layers is empty at x, and of how many. Raises Missing if not known."""
 
@@ -75,29 +72,35 @@ class Seeds:
 
     curves  name -> fractions (cycles,), falling, and accuracies (seeds, cycles), NaN where a seed has none; the
             seeds come in the same order in all curves
-    rows    name -> the curve's records, as far as there are any: for what is collapsed or empty
+    dead    name -> (seeds, cycles), 1 for a network that is no better than guessing, else 0; as far as it is known
+    rows    name -> the curve's records, as far as there are any: for what is empty
     """
 
     def __init__(
         self,
         experiment: str,
         curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+        dead: Mapping[str, np.ndarray] | None = None,
         rows: Mapping[str, pd.DataFrame] | None = None,
     ) -> None:
         self.experiment = experiment
         self._curves = dict(curves)
+        self._dead = dict(dead or {})
         self._rows = dict(rows or {})
 
     @classmethod
     def of(cls, records: pd.DataFrame, reading: str = "") -> "Seeds":
         """From the rows of one experiment. `reading`, "@exact", picks the curves whose names end in it.
 
+        A run that diverged has no smaller networks. Its last one stands in for them: left out, the seed would make
+        the curve look better than if it had lived.
+
         Raises InputError if the seeds of a curve pass through different fractions.
         """
         name = str(records["experiment"].iloc[0])
         living = records[records["fraction_remaining"] > 0]  # without any unit there is no place on the axis
         seeds = sorted(living["seed"].unique())
-        curves, by_curve = {}, {}
+        curves, dead, by_curve = {}, {}, {}
         for curve, rows in living.groupby("curve", sort=False):
             if not str(curve).endswith(reading):
                 continue
@@ -109,9 +112,14 @@ class Seeds:
                     "tested on them; remove the seeds that were run with other settings"
                 )
             values = rows.pivot(index="seed", columns="cycle", values="test_accuracy").reindex(seeds)
+            if "status" in rows:
+                status = rows.pivot(index="seed", columns="cycle", values="status").reindex(seeds)
+                ended = (status == "diverged").any(axis=1)
+                values, status = (table.where(~ended, table.ffill(axis=1), axis=0) for table in (values, status))
+                dead[short] = (status != "ok").to_numpy(dtype=float)
             curves[short] = fractions["max"].to_numpy(), values.to_numpy(dtype=float)
             by_curve[short] = rows
-        return cls(name, curves, by_curve)
+        return cls(name, curves, dead, by_curve)
 
     def curves(self) -> tuple[str, ...]:
         return tuple(self._curves)
@@ -134,28 +142,19 @@ class Seeds:
 
     def estimate(self, terms: Sequence[Term]) -> Estimate:
         values = np.sum([term.weight * self._values(term) for term in terms], axis=0)
-        return Estimate.of(values, (self.experiment, frozenset(terms)))
+        found = Estimate.of(values, (self.experiment, frozenset(terms)))
+        return replace(found, collapsed=self._collapsed(terms, ~np.isnan(values)) if found.n else {})
 
-    def _records(self, curve: str, column: str) -> pd.DataFrame | None:
-        """The records of a curve, if they have this column."""
-        rows = self._rows.get(curve)
-        return rows if rows is not None and column in rows else None
-
-    def collapsed(self, curve: str, window: Window) -> float:
-        rows = self._records(curve, "status")
-        if rows is None:
-            return float("nan")
-        low, high = window if isinstance(window, tuple) else (window, window)
-        inside = rows["fraction_remaining"].between(low * (1 - 1e-6), high * (1 + 1e-6))
-        if not inside.any():  # a point between two cycles: the nearer one
-            away = np.log(rows["fraction_remaining"] / low).abs()
-            inside = away <= away.min() + 1e-9
-        return share_collapsed(rows.loc[inside, "status"])
+    def _collapsed(self, terms: Sequence[Term], seeds: np.ndarray) -> dict[str, float]:
+        """For each curve the share of dead networks, of these seeds (boolean) and weighted as in `_values`."""
+        known = [term for term in terms if term.curve in self._dead]
+        shares = {term.curve: weights(self.fractions(term.curve), term.window) for term in known}
+        return {curve: float((self._dead[curve][seeds] @ share).mean()) for curve, share in shares.items()}
 
     def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
         self.fractions(curve)
-        rows = self._records(curve, "units_per_layer")
-        if rows is None:
+        rows = self._rows.get(curve)
+        if rows is None or "units_per_layer" not in rows:
             raise Missing("how many units each layer has left is not stored")
         reached = rows[rows["fraction_remaining"] <= x * (1 + 1e-6)]
         seeds = reached["seed"].unique()

@@ -3,17 +3,18 @@
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from itertools import product
+from itertools import islice, product
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from dropnet_core.errors import InputError, unknown
 from dropnet_core.recipe import Recipe, digest
-from dropnet_core.runs import Run
+from dropnet_core.runs import LARGEST_SEED, Run
 from dropnet_core.stops import Stop
 
 TABLE = Path(__file__).with_name("experiments.csv")
+MOST_SEEDS = 100_000  # of one experiment; more are a slip of the keyboard and would fill the memory
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class Experiment:
         for name in ("metrics", "seeds", "selection", "p", "score", "initial", "stops"):
             given = getattr(self, name)
             alone = isinstance(given, str) or not isinstance(given, Iterable)
-            value = (given,) if alone else tuple(given)  # one of them may be written without a list around it
+            # One of them may be written without a list around it; a range of seeds may be endlessly long.
+            value = (given,) if alone else tuple(islice(given, MOST_SEEDS + 1))
+            if len(value) > MOST_SEEDS:
+                raise InputError(f"experiment '{self.name}' has too many {name}; {MOST_SEEDS:,} is the most")
             if name == "stops":
                 value = tuple(stop if isinstance(stop, Stop) else Stop.parse(stop) for stop in value)
             if name == "seeds":
@@ -119,6 +123,8 @@ class Experiment:
         own = {f.name for f in fields(self)} - {"recipe"}
         recipe = {f.name for f in fields(Recipe)} - {"definition", "initial_range"}  # `initial` sets the latter
         for name in settings:
+            if name == "recipe":
+                raise InputError(f"the parts of a recipe are settings themselves: {', '.join(sorted(recipe))}")
             if name not in own | recipe:
                 raise unknown("setting", name, own | recipe)
         changed = replace(self.recipe, **{k: v for k, v in settings.items() if k in recipe})
@@ -145,37 +151,54 @@ class Experiment:
         return plain | {"stops": [str(stop) for stop in self.stops], "recipe": self.recipe.changes()}
 
 
+LISTS = ("metrics", "selection", "score", "initial")
+WHOLE = ("batch_size", "max_epochs", "patience", "size")
+
+
 def parse_settings(words: list[str]) -> dict[str, Any]:
     """Settings from words as a command line gives them: "p=0.3", "metrics=min,max", "stop=kappa 0.95".
 
-    Raises InputError for a word without "=" or a value that does not fit.
+    Raises InputError for a word without "=", a value that does not fit, or a setting that is given twice.
     """
-    numbers = {"learning_rate": float, "batch_size": int, "max_epochs": int, "patience": int, "size": int}
     settings: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
             raise InputError(f"a setting reads name=value, not '{word}'")
-        try:
-            if name in ("metrics", "selection", "score", "initial"):
-                settings[name] = tuple(text.split(","))
-            elif name == "p":
-                settings[name] = tuple(float(number) for number in text.split(","))
-            elif name == "seeds":
-                settings[name] = parse_seeds(text)
-            elif name in ("stop", "stops"):
-                settings["stops"] = tuple(Stop.parse(part) for part in text.split(","))
-            elif name in ("shuffle", "colour"):
-                settings[name] = {"true": True, "false": False}[text.lower()]
-            else:
-                settings[name] = numbers.get(name, str)(text)
-        except (KeyError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(
-                f"'{text}' is no value for {name}; write for example p=0.2,0.3 or patience=5 or shuffle=true"
-            ) from None
+        name = "stops" if name == "stop" else name
+        if name in given:
+            raise InputError(f"'{given[name]}' and '{word}' give one setting twice; leave one of them out")
+        given[name] = word
+        settings[name] = parse_value(name, text)
     return settings
+
+
+def parse_value(name: str, text: str) -> Any:
+    """The value of a setting from its text. Raises InputError, with an example, for one that does not fit."""
+    if name in (*LISTS, "p", "stops") and not all(part.strip() for part in text.split(",")):
+        raise InputError(f"'{text}' is no value for {name}: a value is missing at one of its commas; leave that out")
+    if name == "seeds":
+        return parse_seeds(text)
+    if name == "stops":
+        return tuple(Stop.parse(part) for part in text.split(","))
+    if name in LISTS:
+        return tuple(text.split(","))
+    if name in WHOLE:
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):
+            raise InputError(f"'{text}' is no value for {name}: a whole number in plain digits, such as {name}=32")
+        return int(text)
+    if name in ("shuffle", "colour"):
+        if text.lower() not in ("true", "false"):
+            raise InputError(f"'{text}' is no value for {name}: {name}=true or {name}=false")
+        return text.lower() == "true"
+    try:
+        if name == "p":
+            return tuple(float(number) for number in text.split(","))
+        return float(text) if name == "learning_rate" else text
+    except ValueError:
+        example = "0.2,0.3" if name == "p" else "0.01"
+        raise InputError(f"'{text}' is no value for {name}: numbers such as {name}={example}") from None
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -183,9 +206,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise InputError(f"seeds read 0-14 or 0,3,7, not '{text}'")
-        seeds += range(int(first), int(last or first) + 1)
+        if max(len(first), len(last)) > len(str(LARGEST_SEED)):
+            raise InputError(f"a seed is at most {LARGEST_SEED}; '{part.strip()[:30]}' has more digits")
+        start, end = int(first), int(last or first)
+        if end < start:
+            raise InputError(f"seeds read 0-14 or 0,3,7, not '{text}'")
+        if len(seeds) + end - start >= MOST_SEEDS:
+            raise InputError(f"'{part.strip()}' makes more than {MOST_SEEDS:,} seeds; take fewer")
+        seeds += range(start, end + 1)
     return tuple(seeds)
 
 

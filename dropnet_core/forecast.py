@@ -146,7 +146,7 @@ def forecast(prepared: Prepared, store: Store, workers: int) -> str:
     """Some lines for a reader: trainings, minutes and memory ahead on this machine."""
     experiment = prepared.experiment
     board = Board(store, prepared.data.sha256, rounding=prepared.rounding)
-    plan = ahead(experiment, prepared.network, board.key, board.found)
+    plan = ahead(experiment, prepared.network, board.key, board.look_up)
     most = "" if plan.exact else "at most "
     runs, total = len(experiment.runs()), len(plan.known) + len(plan.jobs)
     if not plan.jobs:

@@ -10,7 +10,7 @@ from dropnet_core.overview import trainings as ahead_in_words
 from dropnet_core.places import results_folder
 from dropnet_core.plural import counted
 from dropnet_core.records import read, trainings
-from dropnet_core.results import summary
+from dropnet_core.results import summary, time_spent
 
 COMPLETE, IN_PART, NOT_RUN = "complete", "in part", "not yet run"
 STATES = (COMPLETE, IN_PART, NOT_RUN)
@@ -55,7 +55,11 @@ def cost(folder: Path | None = None) -> str:
     table = once(folder)
     if table.empty:
         return "Nothing has been run at the paper's scale yet."
-    said = [f"**{spent(table)}** of one core were spent on all records under `results/`."]
+    time, kind = spent(table), time_spent(table).partition(" hours")[2]
+    if " and " in kind:
+        said = [f"**{time}** were spent on all records under `results/`: {time_spent(table)}."]
+    else:
+        said = [f"**{time}**{kind} were spent on all records under `results/`."]
     for (hardware, device, torch), part in table.groupby(["hardware", "device", "torch"]):
         said.append(f"On {hardware} ({device}, torch {torch}): {spent(part)}.")
     return " ".join(said) if len(said) > 2 else f"{said[0]} {said[1].partition(':')[0]}."
@@ -93,6 +97,6 @@ def _entry(row: pd.Series) -> str:
     said = (
         f"{name}: {of}, seeds {row['seeds']}, up to {counted(row['cycles'], 'cycle')}. "
         f"{counted(row['trainings'], 'training')} in "
-        f"{row['hours']:,.1f} hours of one core, {days}, {row['hardware']}, torch {row['torch']}."
+        f"{row['time']}, {days}, {row['hardware']}, torch {row['torch']}."
     )
     return f"{said} The rest: {command}" if row["state"] == IN_PART and row["planned"] else said

@@ -147,12 +147,11 @@ def images_bytes(engine: str, network: Network, recipe: Recipe, data: DataSet) -
 
 
 def kernels_bytes(network: Network, recipe: Recipe, data: DataSet) -> int:
-    """What the engine "kernels" holds: a network's numbers, some sets of its weights, and the images laid out."""
+    """What the engine "kernels" holds beside some sets of weights: a network's numbers, and the images laid out."""
     from dropnet_core.engines.kernels.engine import bytes_of_model  # takes a second to import
 
-    weights = sum(math.prod(shape) for shape in network.weight_shapes().values()) * torch.float32.itemsize
     batch = min(recipe.batch_size, len(data.train))
-    return SETS * weights + bytes_of_model(network, batch) + images_bytes(KERNELS, network, recipe, data)
+    return bytes_of_model(network, batch) + images_bytes(KERNELS, network, recipe, data)
 
 
 def check_memory(
@@ -171,18 +170,22 @@ def check_memory(
     free = free_bytes(device)
     if free is None:
         return
+    weights = SETS * storage(recipe.precision).itemsize * sum(map(math.prod, network.weight_shapes().values()))
+    if weights > free:  # asked first, as what follows makes them
+        raise InputError(
+            f"training the network '{network.name}' needs more than {size(weights)} for its weights, and {size(free)} "
+            f"are free on {device}; take a narrower network"
+        )
     batch, fitting = min(recipe.batch_size, len(data.train)), 0
     if engine == KERNELS:
-        what, alone = f"training with {batch}", kernels_bytes(network, recipe, data)
+        what, alone = f"training with {batch}", weights + kernels_bytes(network, recipe, data)
     else:
         masked = engine == "reference"
         at_once = max(len(next(large_batches(split, storage(recipe.precision)))[1]) for split in data.parts.values())
         step = step_bytes(network, batch, recipe, masked=masked)
         scoring = pass_bytes(network, at_once, recipe.precision, masked=masked)
-        what, alone = (
-            f"a training step with {batch}" if step > scoring else f"scoring with {at_once}",
-            max(step, scoring),
-        )
+        what = f"a training step with {batch}" if step > scoring else f"scoring with {at_once}"
+        alone = max(step, scoring)
         if scoring <= free < step:
             fitting = largest_batch(network, recipe, free, masked=masked)
     needed = alone if workers == 1 else workers * (WORKER + alone)
@@ -202,6 +205,8 @@ def check_memory(
 
 
 def size(count: int) -> str:
+    if count >= 1e12:
+        return f"{count / 1e12:.1f} TB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 

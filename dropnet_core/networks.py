@@ -19,6 +19,7 @@ Weights = dict[str, Tensor]
 
 NORM_MOMENTUM, NORM_EPSILON = 0.01, 1e-3  # share of the newest batch in the moving statistics; Keras's defaults
 
+MOST_UNITS = 1_000_000  # of a layer; whether a network of fewer fits into the memory is asked before training
 TOKEN = re.compile(r"(fc|conv|dense)(\d+)")
 GRAMMAR = (
     "a network is layers joined by '-': fcN (dense, pruned), convN (convolution, pruned), "
@@ -57,8 +58,10 @@ def stack(name: str) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     for token in name.split("-"):
         match = TOKEN.fullmatch(token)
-        if not match or int(match[2]) < 1:
+        if not match or not match[2].strip("0"):
             raise InputError(f"unknown network '{name}': '{token}' is no layer; {GRAMMAR}")
+        if len(match[2]) > len(str(MOST_UNITS)) or int(match[2]) > MOST_UNITS:
+            raise InputError(f"network '{name[:60]}': a layer has at most {MOST_UNITS:,} units")
         if match[1] == "conv":
             if layers and layers[-1].kind == "dense":
                 raise InputError(f"network '{name}': a convolution cannot follow a dense layer; {GRAMMAR}")

@@ -11,6 +11,7 @@ from dropnet_core.errors import InputError, unknown
 from dropnet_core.places import results_folder
 from dropnet_core.plural import counted
 from dropnet_core.records import read, trainings
+from dropnet_core.results import time_spent
 
 PAGE_WIDTH = 66  # letters of a cell's output that a page shows without scrolling
 INJECTED = "# Parameters"  # first line of the cell that Papermill puts behind the declared parameters
@@ -102,7 +103,7 @@ def provenance(records: pd.DataFrame) -> str:
     seeds = records["seed"].nunique()
     said = (
         f"{counted(seeds, 'seed')} of {listed('network')} on {listed('data')}: "
-        f"{counted(len(distinct), 'training')} in {distinct['seconds'].sum() / 3600:.1f} hours of one core by the "
+        f"{counted(len(distinct), 'training')} in {time_spent(distinct)} by the "
         f"engine '{listed('engine')}' on {listed('hardware')} ({listed('device')}), torch {listed('torch')}, "
         f"dropnet_core {listed('version')}, {when}."
     )

@@ -1,65 +1,39 @@
 """The six kinds of tests. Each measures what its call names and decides: the claim holds, fails, or is left open.
 
-A decision needs p values that are corrected over all tests of the claim, so it comes in two steps: `measure`
-gives the differences to correct for, and `Measured.decide` takes the corrected p values.
+Worse evidence never makes an outcome milder. What holds or fails does so by p values that move one way only when a
+seed's value does, so neither the spread that a dead network adds nor any other loss can hide what the rest shows.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 from scipy import stats as scipy_stats
 
 from dropnet_core.claims import Call, Window
+from dropnet_core.decisions import (
+    ALPHA,
+    FAILS,
+    HOLDS,
+    OPEN,
+    Decision,
+    Measured,
+    above,
+    ahead,
+    below,
+    seeds_to_decide,
+    significance,
+)
 from dropnet_core.errors import InputError
-from dropnet_core.estimates import FEW, Estimate
+from dropnet_core.estimates import Estimate
 from dropnet_core.evidence import BASE, Evidence, Missing, Term, common_window, planned
 from dropnet_core.stats import LEVEL
 
-HOLDS, FAILS, OPEN = "holds", "fails", "open"
-ALPHA = 1 - LEVEL
-ONE_SIDED = 1 - 2 * ALPHA  # the two-sided interval whose ends are one-sided 95 % bounds
 CLIFF_GAP = 0.05
 TAU = 0.8  # Kendall's, at which an order counts as found
 MARGINS = {"mnist": 0.01}
 OTHER_MARGIN = 0.02
 LARGEST_CLASS = {"mnist": 0.1135, "cifar10": 0.1, "tinyimagenet": 0.005}  # its share of the test images
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a test came to.
-
-    outcome  "holds", "fails" or "open"
-    effect   PAIR, EQ: first minus second; DROP: accuracy lost; CLIFF: the smallest gap at the first cycles;
-             ORDER: Kendall's tau; SHARE: a share
-    lower, upper  95 % interval of the effect; NaN where it has none
-    p, corrected  of the test, and corrected over the claim; NaN where it has none
-    n        seeds
-    margin   the difference that matters
-    seeds    how many would decide an open test with 80 % power, if what was seen were true; else NaN
-    reason   in words
-    """
-
-    outcome: str
-    effect: float
-    lower: float
-    upper: float
-    p: float
-    corrected: float
-    n: int
-    margin: float
-    seeds: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A test before the correction: the differences whose p values it needs, and the decision as their function."""
-
-    pairs: tuple[Estimate, ...]
-    decide: Callable[[Sequence[float]], Decision]
 
 
 def margin(call: Call, given: float | None) -> float:
@@ -71,12 +45,18 @@ def margin(call: Call, given: float | None) -> float:
     return MARGINS.get(planned(call.experiment).data, OTHER_MARGIN)
 
 
-def measure(call: Call, evidence: Evidence, given: float | None = None) -> Measured:
-    """The test of a call on some evidence; `given` is the claim's own margin.
+def measure(call: Call, evidence: Evidence, given: float | None = None, among: int = 1) -> Measured:
+    """The test of a call on some evidence; `given` is the claim's own margin, `among` the number of its tests.
+
+    A claim fails as soon as one of its tests does and none holds, so the intervals by which tests fail are those
+    that hold together for all tests of the claim. PAIRs are corrected by their p values instead.
 
     Raises Missing where the evidence lacks a curve, or no seed of it reaches the place.
     """
-    return TESTS[call.kind](call, evidence, margin(call, given))
+    least = margin(call, given)
+    if call.kind in BY_P_VALUE:
+        return BY_P_VALUE[call.kind](call, evidence, least)
+    return BY_INTERVAL[call.kind](call, evidence, least, among)
 
 
 def _estimate(evidence: Evidence, terms: Sequence[Term]) -> Estimate:
@@ -92,32 +72,6 @@ def difference(evidence: Evidence, first: Sequence[str], second: Sequence[str], 
     return _estimate(evidence, terms + [Term(-1 / len(second), curve, window) for curve in second])
 
 
-def significance(gap: Estimate, corrected: float) -> int:
-    """1 or -1 if the difference is significantly above or below 0, else 0; below six seeds by the interval alone."""
-    lower, upper = gap.interval()
-    seen = corrected < ALPHA if gap.n >= FEW else lower > 0 or upper < 0
-    return int(np.sign(gap.mean)) if seen else 0
-
-
-def ahead(gap: Estimate, corrected: float, least: float) -> tuple[str, str]:
-    """Outcome and reason of the claim that a difference is above 0; `least` is the margin."""
-    sign = significance(gap, corrected)
-    if sign > 0:
-        return HOLDS, "significantly ahead" + ("" if gap.mean >= least else ", but by less than the margin")
-    if sign < 0:
-        return FAILS, "the opposite is significant"
-    if gap.interval()[1] < least:
-        return FAILS, f"a lead of {least:g} is excluded"
-    if gap.n < 2:
-        return OPEN, "one seed has no interval"
-    return OPEN, "a lead is neither shown nor excluded"
-
-
-def seeds_to_decide(gap: Estimate, least: float) -> float:
-    """The seeds that would show this difference to be above or below 0, or below the margin, if it is the true one."""
-    return gap.seeds_for(max(abs(gap.mean), least - gap.mean))
-
-
 def pair(call: Call, evidence: Evidence, least: float) -> Measured:
     """PAIR: the first curve is ahead of the second."""
     window = common_window(evidence, call.window, call.flat)
@@ -131,42 +85,40 @@ def pair(call: Call, evidence: Evidence, least: float) -> Measured:
             outcome, gap.mean, *gap.interval(), gap.p_value, corrected[0], gap.n, least, seeds, reason
         )  # fmt: skip
 
-    return Measured((gap,), decide)
+    return Measured((gap,), decide, gap.collapsed)
 
 
-def drop(call: Call, evidence: Evidence, least: float) -> Measured:
+def drop(call: Call, evidence: Evidence, least: float, among: int) -> Measured:
     """DROP: the curve lost less than the margin from the whole network (one-sided non-inferiority)."""
     (curve,) = call.flat
     lost = _estimate(evidence, [Term(1.0, BASE, 1.0), Term(-1.0, curve, call.window)])
-    lower, upper = lost.interval()
-    if lost.interval(ONE_SIDED)[1] < least:
+    p = lost.capped_p_below(least)
+    if p < ALPHA:
         outcome, reason = HOLDS, f"a loss of {least:g} is excluded"
-    elif lower > least:
+    elif above(lost, least, among):
         outcome, reason = FAILS, f"the loss is above {least:g}"
     else:
         outcome, reason = OPEN, f"a loss of {least:g} is neither shown nor excluded"
     seeds = lost.seeds_for(abs(lost.mean - least), sides=1) if outcome == OPEN else np.nan
-    p = lost.p_below(least) if lost.n > 1 else np.nan
-    made = Decision(outcome, lost.mean, lower, upper, p, np.nan, lost.n, least, seeds, reason)
-    return Measured((), lambda corrected: made)
+    made = Decision(outcome, lost.mean, *lost.interval(), p, np.nan, lost.n, least, seeds, reason)
+    return Measured((), lambda corrected: made, lost.collapsed)
 
 
-def equal(call: Call, evidence: Evidence, least: float) -> Measured:
+def equal(call: Call, evidence: Evidence, least: float, among: int) -> Measured:
     """EQ: the curves differ by less than the margin (two one-sided tests)."""
     window = common_window(evidence, call.window, call.flat)
     first, second = call.curves
     gap = difference(evidence, first, second, window)
-    (lower, upper), (low, high) = gap.interval(), gap.interval(ONE_SIDED)
-    if -least < low and high < least:
+    p = max(gap.capped_p_above(-least), gap.capped_p_below(least))
+    if p < ALPHA:
         outcome, reason = HOLDS, f"a difference of {least:g} is excluded"
-    elif lower > least or upper < -least:
+    elif above(gap, least, among) or below(gap, -least, among):
         outcome, reason = FAILS, f"the difference is above {least:g}"
     else:
         outcome, reason = OPEN, f"a difference of {least:g} is neither shown nor excluded"
     seeds = gap.seeds_for(abs(abs(gap.mean) - least), sides=1) if outcome == OPEN else np.nan
-    p = max(gap.p_above(-least), gap.p_below(least)) if gap.n > 1 else np.nan
-    made = Decision(outcome, gap.mean, lower, upper, p, np.nan, gap.n, least, seeds, reason)
-    return Measured((), lambda corrected: made)
+    made = Decision(outcome, gap.mean, *gap.interval(), p, np.nan, gap.n, least, seeds, reason)
+    return Measured((), lambda corrected: made, gap.collapsed)
 
 
 def order(call: Call, evidence: Evidence, least: float) -> Measured:
@@ -176,9 +128,9 @@ def order(call: Call, evidence: Evidence, least: float) -> Measured:
     the last group's neighbour against the last group's.
     """
     window = common_window(evidence, call.window, call.flat)
-    height = {curve: _estimate(evidence, [Term(1.0, curve, window)]).mean for curve in call.flat}
+    height = {curve: _estimate(evidence, [Term(1.0, curve, window)]) for curve in call.flat}
     agreeing = [
-        np.sign(height[better] - height[worse])
+        np.sign(height[better].mean - height[worse].mean)
         for upper, lower in combinations(call.curves, 2)
         for better in upper
         for worse in lower
@@ -191,8 +143,8 @@ def order(call: Call, evidence: Evidence, least: float) -> Measured:
     def decide(corrected: Sequence[float]) -> Decision:
         found = [ahead(gap, p, least)[0] for gap, p in zip(gaps, corrected, strict=True)]
         parts = [f"first against third {found[0]}", f"last against its neighbour {found[1]}"]
-        if tau <= 0:
-            outcome, reason = FAILS, "no more pairs are in this order than in the other"
+        if tau <= 0 and FAILS in found:
+            outcome, reason = FAILS, "; ".join(["no more pairs are in this order than in the other", *parts])
         elif tau >= TAU and found == [HOLDS, HOLDS]:
             outcome, reason = HOLDS, "this order; first against third and last against its neighbour hold"
         else:
@@ -203,10 +155,10 @@ def order(call: Call, evidence: Evidence, least: float) -> Measured:
         p = max(gap.p_value for gap in gaps)
         return Decision(outcome, tau, np.nan, np.nan, p, max(corrected), n, least, seeds, reason)
 
-    return Measured(gaps, decide)
+    return Measured(gaps, decide, {curve: share for one in height.values() for curve, share in one.collapsed.items()})
 
 
-def cliff(call: Call, evidence: Evidence, least: float) -> Measured:
+def cliff(call: Call, evidence: Evidence, least: float, among: int) -> Measured:
     """CLIFF: from a fraction down, the curve is at least .05 below every curve that is not of the max family.
 
     At every cycle of its own at which the other one is still .05 above chance; and significantly so at the
@@ -222,15 +174,17 @@ def cliff(call: Call, evidence: Evidence, least: float) -> Measured:
     others = [name for name in evidence.curves() if name != curve and not name.startswith("max")]
     firsts: list[Estimate] = []
     gaps: list[Estimate] = []
+    places: set[float] = set()
     for other in others:
-        found = [difference(evidence, [other], [curve], x) for x in cycles if _height(evidence, other, x) > alive]
-        firsts, gaps = firsts + found[:1], gaps + found
+        where = [x for x in cycles if _height(evidence, other, x) > alive]
+        found = [difference(evidence, [other], [curve], x) for x in where]
+        firsts, gaps, places = firsts + found[:1], gaps + found, places | set(where)
     if not firsts:
         raise Missing(f"no cycle at or below {call.window:g} to compare at")
     least_first, smallest = min(firsts, key=lambda gap: gap.mean), min(gaps, key=lambda gap: gap.mean)
 
     def decide(corrected: Sequence[float]) -> Decision:
-        excluded = [gap for gap in firsts if gap.interval()[1] < least]
+        excluded = [gap for gap in firsts if below(gap, least, among * len(firsts))]
         sure = all(significance(gap, p) > 0 for gap, p in zip(firsts, corrected, strict=True))
         if excluded:
             outcome, reason = FAILS, f"a gap of {least:g} is excluded at the first cycle"
@@ -251,7 +205,13 @@ def cliff(call: Call, evidence: Evidence, least: float) -> Measured:
             outcome, least_first.mean, *interval, p, max(corrected), n, least, seeds, reason
         )  # fmt: skip
 
-    return Measured(tuple(firsts), decide)
+    return Measured(tuple(firsts), decide, _collapsed(evidence, curve, places))
+
+
+def _collapsed(evidence: Evidence, curve: str, places: Iterable[float]) -> Mapping[str, float]:
+    """The share of dead networks of a curve at these fractions, where it is known."""
+    shares = [evidence.estimate([Term(1.0, curve, x)]).collapsed.get(curve, np.nan) for x in places]
+    return {} if np.isnan(shares).any() else {curve: float(np.mean(shares))}
 
 
 def _height(evidence: Evidence, curve: str, x: float) -> float:
@@ -259,17 +219,20 @@ def _height(evidence: Evidence, curve: str, x: float) -> float:
     return evidence.estimate([Term(1.0, curve, x)]).mean
 
 
-def share(call: Call, evidence: Evidence, least: float) -> Measured:
+def share(call: Call, evidence: Evidence, least: float, among: int) -> Measured:
     """SHARE: in at least this share of the seeds one of the layers has no unit left (Clopper-Pearson interval)."""
     assert isinstance(call.window, float)
     (curve,) = call.flat
     empty, n = evidence.empty_share(curve, call.layers, call.window)
     found = scipy_stats.binomtest(empty, n)
     lower, upper = (float(end) for end in found.proportion_ci(LEVEL))
-    outcome = HOLDS if empty >= least * n else FAILS if upper < least else OPEN
+    together = found.proportion_ci(1 - ALPHA / among).high
+    outcome = HOLDS if empty >= least * n else FAILS if together < least else OPEN
     reason = f"{empty} of {n} seeds"
     made = Decision(outcome, empty / n, lower, upper, np.nan, np.nan, n, least, np.nan, reason)
-    return Measured((), lambda corrected: made)
+    last = min(x for x in evidence.fractions(curve) if x >= call.window * (1 - 1e-6))  # where the layers are counted
+    return Measured((), lambda corrected: made, _collapsed(evidence, curve, [float(last)]))
 
 
-TESTS = {"PAIR": pair, "DROP": drop, "EQ": equal, "ORDER": order, "CLIFF": cliff, "SHARE": share}
+BY_P_VALUE = {"PAIR": pair, "ORDER": order}
+BY_INTERVAL = {"DROP": drop, "EQ": equal, "CLIFF": cliff, "SHARE": share}

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from dropnet_core import published
-from dropnet_core.claims import Window
 from dropnet_core.estimates import Estimate
 from dropnet_core.evidence import BASE, Evidence, Missing, Seeds, Term, weights
 
@@ -54,9 +53,6 @@ class Printed:
         curves = self.curves()
         whole = [Term(t.weight / len(curves), c, 1.0) for t in terms if t.curve == BASE for c in curves]
         return whole + [term for term in terms if term.curve != BASE]
-
-    def collapsed(self, curve: str, window: Window) -> float:
-        return np.nan
 
     def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
         raise Missing("the paper does not show which layers are empty")

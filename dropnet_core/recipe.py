@@ -10,6 +10,7 @@ from dropnet_core.errors import InputError, unknown
 PRECISIONS = ("float32", "float64", "tf32", "bf16")
 INITIAL_RANGES = ("full", "small")
 AUGMENTATIONS = ("none", "affine")
+FASTEST = 3e38  # weights of 32 bits hold no larger number
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         rate = self.learning_rate
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
-            raise InputError(f"learning_rate must be a positive number, not {rate!r}; the paper uses 0.1")
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= FASTEST:
+            raise InputError(
+                f"learning_rate must be a positive number, at most {FASTEST:.0e}, not {rate!r}; the paper uses 0.1"
+            )
         object.__setattr__(self, "learning_rate", float(rate))  # 1 and 1.0 are one recipe
         if not isinstance(self.shuffle, bool):
             raise InputError(f"shuffle is True or False, not {self.shuffle!r}")

@@ -7,8 +7,8 @@ import pandas as pd
 from IPython.display import display
 
 from dropnet_core import plots, published, stats
+from dropnet_core.making import same_making
 from dropnet_core.notebook import PAGE_WIDTH, earlier_records, provenance
-from dropnet_core.records import same_making
 
 FRACTIONS = (0.5, 0.3, 0.2, 0.15, 0.1, 0.075, 0.05)
 AGREEMENT = {  # what the page calls a column of `published.agreement`

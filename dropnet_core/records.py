@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from dropnet_core.compaction import counts, cut_off, shrink
 from dropnet_core.data import DataSet
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment
+from dropnet_core.making import place_of, same_making
 from dropnet_core.networks import Network
-from dropnet_core.runs import Cycle, Run
+from dropnet_core.runs import LARGEST_SEED, Cycle, Run
 from dropnet_core.stops import Stop
 from dropnet_core.training import status
 
@@ -26,6 +28,9 @@ KEY = [
 
 PROVENANCE = ["engine", "device", "hardware", "torch", "version", "seconds", "created"]
 """Columns that may differ between two makings of the same record."""
+
+WHOLE = ["seed", "cycle", "units_remaining", "epochs", "parameters", "macs"]
+"""Columns of whole numbers of at least 0."""
 
 FLOAT = ".9g"  # the digits that a file keeps
 
@@ -56,18 +61,7 @@ def row(
     cost = counts(shrink(network, mask))
     history = outcome.history
     return {
-        "experiment": run.experiment,
-        "data": run.data,
-        "network": run.network,
-        "metric": run.metric,
-        "p": float("nan") if run.schedule == "one_unit" else run.p,
-        "schedule": run.schedule,
-        "selection": run.selection,
-        "score": run.score,
-        "initial": run.initial,
-        "stop": str(run.stop),
-        "seed": run.seed,
-        "curve": experiment.curve(run),
+        **identity(experiment, run),
         "cycle": number,
         "units_remaining": mask.units_remaining,
         "fraction_remaining": mask.fraction_remaining,
@@ -83,10 +77,28 @@ def row(
         "parameters": cost.parameters,
         "macs": cost.macs,
         "status": status(outcome, data.chance, cut_off(network, mask)),
-        "recipe": run.recipe.digest,
         "data_sha256": data.sha256,
         "seconds": outcome.seconds,
         **outcome.provenance,
+    }
+
+
+def identity(experiment: Experiment, run: Run) -> dict[str, object]:
+    """What the records of a run have in common: which run it is, its curve and its recipe."""
+    return {
+        "experiment": run.experiment,
+        "data": run.data,
+        "network": run.network,
+        "metric": run.metric,
+        "p": float("nan") if run.schedule == "one_unit" else run.p,
+        "schedule": run.schedule,
+        "selection": run.selection,
+        "score": run.score,
+        "initial": run.initial,
+        "stop": str(run.stop),
+        "seed": run.seed,
+        "curve": experiment.curve(run),
+        "recipe": run.recipe.digest,
     }
 
 
@@ -111,11 +123,19 @@ def cannot_write(place: Path, error: OSError) -> InputError:
     return InputError(f"{place} cannot be written ({error.strerror}); choose another folder with --out")
 
 
+def check_name(name: str) -> None:
+    """Raise InputError for an experiment's name that cannot be the name of a file, such as one with a slash."""
+    if not re.fullmatch(r"\w[^/\\\x00-\x1f]{0,199}", name):
+        raise InputError(
+            f"'{name}' cannot name a file of records; a name begins with a letter or a digit, and holds no slash"
+        )
+
+
 def read(file: Path) -> pd.DataFrame:
     """Records from CSV.
 
-    Raises InputError, naming file and line, for a missing column, a line of another length, a value that is
-    no number where one belongs, or a row that stands there twice.
+    The table remembers its file (`place_of`). Raises InputError, naming file and line, for a missing column, a line of
+    another length, a value that is no number, or no whole one, where one belongs, or a row that stands there twice.
     """
     try:
         with file.open(newline="", encoding="utf-8") as lines:
@@ -128,20 +148,27 @@ def read(file: Path) -> pd.DataFrame:
         if len(line) != len(header):
             raise InputError(f"{file}, line {number}: {len(line)} values instead of {len(header)}; the file is damaged")
     table = pd.DataFrame(body, columns=header)[COLUMNS]
+    table.attrs["file"] = str(file)
     for column in numeric_columns():
-        numbers = pd.to_numeric(table[column], errors="coerce")
+        numbers, kind = pd.to_numeric(table[column], errors="coerce"), "number"
         bad = numbers.isna() & ~table[column].str.lower().isin(["", "nan"])
+        if column in WHOLE:
+            bad, kind = ~table[column].map(is_whole), "whole number of at least 0"
         if bad.any():
             at = int(bad.to_numpy().argmax())
-            raise InputError(
-                f"{file}, line {at + 2}: '{table[column][at]}' is no number for {column}; the file is damaged"
-            )
+            said = f"'{table[column][at]}' is no {kind} for {column}; the file is damaged"
+            raise InputError(f"{place_of(table, at)}: {said}")
         table[column] = numbers
     repeated = table.duplicated(KEY)
     if repeated.any():
         at = int(repeated.to_numpy().argmax())
         raise InputError(f"{file}, line {at + 2}: this run and cycle stands there already; delete one of the two lines")
     return table
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number in plain digits that a column can hold."""
+    return text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= LARGEST_SEED
 
 
 def numeric_columns() -> list[str]:
@@ -184,22 +211,6 @@ def merge(old: pd.DataFrame, new: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame,
         rows = [part for part in (merged, table[~both]) if len(part)]
         merged = pd.concat(rows, ignore_index=True) if rows else merged
     return merged, refused
-
-
-def same_making(old: pd.DataFrame, new: pd.DataFrame) -> None:
-    """Refuse rows made with another recipe or other data than the rows of their experiment.
-
-    Raises InputError, naming both.
-    """
-    for name, part in new.groupby("experiment"):
-        known = old[old["experiment"] == name]
-        for column in ("recipe", "data_sha256"):
-            strange = set(part[column]) - set(known[column])
-            if len(known) and strange:
-                raise InputError(
-                    f"records of '{name}' differ in {column} ({strange.pop()} and {known[column].iloc[0]}); "
-                    "they belong to another experiment: keep them in another folder"
-                )
 
 
 @dataclass(frozen=True)

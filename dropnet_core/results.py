@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from dropnet_core.experiments import seeds_text
-from dropnet_core.records import COLUMNS, cannot_write, complete, merge, read, trainings, write
+from dropnet_core.records import COLUMNS, cannot_write, check_name, complete, merge, read, trainings, write
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Merged:
 
 
 def file_of(experiment: str, folder: Path) -> Path:
-    """The file of an experiment's records; it need not exist."""
+    """The file of an experiment's records; it need not exist. Raises InputError for a name that is no file's."""
+    check_name(experiment)
     return folder / f"{experiment}.csv"
 
 
@@ -63,6 +64,7 @@ def add(tables: Iterable[pd.DataFrame], folder: Path) -> list[Merged]:
     parts: dict[str, list[pd.DataFrame]] = {}
     for table in tables:
         for name, part in table.groupby("experiment", sort=False):
+            part.attrs = table.attrs  # where it was read, for the errors
             parts.setdefault(str(name), []).append(part)
     with one_at_a_time(folder):
         return _add(parts, folder)
@@ -96,7 +98,8 @@ def summary(folder: Path) -> pd.DataFrame:
     """One row for each experiment with records in this folder.
 
     Columns: experiment, seeds ("0-14"), cycles (the most of any run), rows, runs, complete (runs that reached
-    their stop), trainings, hours (of one core, each training once), hardware, torch, first and last (days).
+    their stop), trainings, hours (each training once), time (in words: of one core or of one GPU), hardware, torch,
+    first and last (days).
     """
     rows = []
     for file in sorted(folder.glob("*.csv")):
@@ -115,11 +118,19 @@ def summary(folder: Path) -> pd.DataFrame:
                 "complete": complete(table),
                 "trainings": len(distinct),
                 "hours": float(distinct["seconds"].sum()) / 3600,
+                "time": time_spent(distinct),
                 "hardware": ", ".join(table["hardware"].unique()),
                 "torch": ", ".join(table["torch"].unique()),
                 "first": days.min(),
                 "last": days.max(),
             }
         )
-    columns = "experiment seeds cycles rows runs complete trainings hours hardware torch first last".split()
+    columns = "experiment seeds cycles rows runs complete trainings hours time hardware torch first last".split()
     return pd.DataFrame(rows, columns=columns)
+
+
+def time_spent(table: pd.DataFrame) -> str:
+    """ "0.6 hours of one core", or of one GPU, or both, from records with each training once."""
+    where = table["device"].eq("cpu").map({True: "core", False: "GPU"})
+    hours = table["seconds"].groupby(where, sort=False).sum() / 3600
+    return " and ".join(f"{hours[kind]:,.1f} hours of one {kind}" for kind in ("core", "GPU") if kind in hours)

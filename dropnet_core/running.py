@@ -83,6 +83,17 @@ class Prepared:
                 train_in_processes(board, self.data, self.engine, workers)
             bar.finished(len(board.finished))
 
+    def from_store(self, board: Board) -> str:
+        """How many outcomes of a board were found in its store, and which engines made them; "" if none was."""
+        count, total = len(board.found), len(board.found | board.trained)
+        if not count:
+            return ""
+        engines_then = sorted(set(board.found.values()))
+        made = " and ".join(f"'{name}'" for name in engines_then)
+        other = f", not by '{self.engine}'" if engines_then != [self.engine] else ""
+        share = f"all {total:,}" if count == total else f"{count:,} of {total:,}"
+        return f"{share} outcomes were found in the store, made by the engine {made}{other}"
+
     def records(self, cycles: dict[Run, list[Cycle]]) -> pd.DataFrame:
         """The rows of these cycles."""
         return records(self.experiment, cycles, self.network, self.data)

@@ -16,6 +16,7 @@ from dropnet_core.stops import Stop
 from dropnet_core.streams import stream
 from dropnet_core.training import Outcome
 
+LARGEST_SEED = 2**63 - 1  # what a column of whole numbers in a table of records can hold
 INITIALS = ("rewind", "reinit", "small_reinit", "redraw")
 
 
@@ -131,8 +132,8 @@ class Run:
         ):
             if name not in known:
                 raise unknown(kind, name, known)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InputError(f"a seed is a whole number of at least 0, not {self.seed!r}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED:
+            raise InputError(f"a seed is a whole number of at least 0, and at most {LARGEST_SEED}, not {self.seed!r}")
         if self.initial != "rewind" and self.stop.rule == "kappa":
             raise InputError(
                 f"with initial='{self.initial}' a run follows the rewound one, so kappa cannot stop it; "

@@ -19,7 +19,8 @@ class Board:
 
     Equal jobs are one: the unpruned network of a seed is trained once for all metrics. `told` is called with
     each outcome, trained or found, and a run that it takes on. Outcomes of another `rounding` (see `provenance`) count
-    as missing, unless it is empty.
+    as missing, unless it is empty. `found` and `trained` hold, by job key, the engines that made the outcomes which were
+    looked up and those which were delivered.
     """
 
     store: Store
@@ -28,6 +29,8 @@ class Board:
     rounding: str = ""
     told: Callable[[Run, Job, Outcome], None] = lambda run, job, outcome: None
     cycles: dict[Run, list[Cycle]] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
+    trained: dict[str, str] = field(default_factory=dict)
     _paths: dict[Run, Path] = field(default_factory=dict)
     _waiting: dict[str, list[Run]] = field(default_factory=dict)
     _open: deque[Job] = field(default_factory=deque)
@@ -43,7 +46,7 @@ class Board:
         """What the outcome of a job is known by here."""
         return job.key(self.data_sha256, KERNELS if self.rounding == KERNELS else "")
 
-    def found(self, key: str) -> Outcome | None:
+    def look_up(self, key: str) -> Outcome | None:
         """The outcome that the store has for this key, if it was rounded alike."""
         outcome = self.store.get(key)
         if outcome is None or self.rounding in ("", rounding(outcome.provenance)):
@@ -60,6 +63,7 @@ class Board:
         """Keep an outcome and let every run that waited for it go on."""
         key = self.key(job)
         self.store.put(key, outcome)
+        self.trained[key] = outcome.provenance.get("engine", "")
         for run in self._waiting.pop(key):
             self._follow(run, self._advance(run, job, outcome))
 
@@ -88,8 +92,10 @@ class Board:
             if key in self._waiting:
                 self._waiting[key].append(run)
                 return
-            if (known := self.found(key)) is None:
+            if (known := self.look_up(key)) is None:
                 self._waiting[key] = [run]
                 self._open.append(job)
                 return
+            if key not in self.trained:
+                self.found[key] = known.provenance.get("engine", "")
             job = self._advance(run, job, known)

@@ -18,7 +18,9 @@ def fraction(p: float) -> Schedule:
     Raises InputError unless 0 < p <= 1.
     """
     if isinstance(p, bool) or not isinstance(p, int | float) or not 0 < p <= 1:
-        raise InputError(f"p is the fraction of the remaining units to drop, above 0 and at most 1, not {p!r}")
+        raise InputError(
+            f"p is the fraction of the remaining units to drop, above 0 and at most 1, not {p!r}; the paper has 0.2"
+        )
     exact = Fraction(repr(float(p)))  # the decimal number as written, so that 0.2 of 80 is 16 on every machine
     return lambda left: int(exact * left)
 

@@ -22,20 +22,9 @@ from dropnet_core.experiments import names
 from dropnet_core.places import results_folder
 from dropnet_core.primitives import margin
 from dropnet_core.results import earlier
-from dropnet_core.verdicts import (
-    CONFIRMED,
-    INCONCLUSIVE,
-    NOT_CONFIRMED,
-    NOT_RUN,
-    NOT_TESTED,
-    PARTLY,
-    VERDICTS,
-    Judged,
-    Source,
-    judge_all,
-)
+from dropnet_core.verdict_words import OF_THE_PAPER, in_their_words, of_ours, of_theirs
+from dropnet_core.verdicts import VERDICTS, Judged, Source, judge_all
 
-NOT_SHOWN = "not shown"  # what "not yet run" is called where the evidence is the paper's
 SOURCES = ("records", "paper", "other")
 TESTS = (
     "claim", "test", "kind", "experiment", "outcome", "effect", "lower", "upper", "p", "p_holm", "n", "margin",
@@ -132,7 +121,7 @@ class Scorecard:
         """
         rows = []
         for name, judged in self.records.items():
-            claim, other = judged.claim, self.other.get(name)
+            claim, theirs, other = judged.claim, self.paper[name], self.other.get(name)
             made = [test.decision for test in judged.tests if test.decision]
             rows.append(
                 {
@@ -140,7 +129,7 @@ class Scorecard:
                     "source": claim.source,
                     "statement": claim.statement,
                     "verdict": judged.verdict,
-                    "paper": self.paper[name].verdict.replace(NOT_RUN, NOT_SHOWN),
+                    "paper": OF_THE_PAPER.get(theirs.verdict, theirs.verdict),
                     "other": other.verdict if other else "",
                     "depends": bool(other) and self.depends(name),
                     "tests": len(judged.tests),
@@ -148,7 +137,8 @@ class Scorecard:
                     "n": min((decision.n for decision in made), default=0),
                     "seeds_needed": max((d.seeds for d in made if d.seeds == d.seeds), default=float("nan")),
                     "reason": judged.reason,
-                    "paper_reason": self.paper[name].reason,
+                    "paper_reason": "; ".join(f"{part}: {in_their_words(said)}" for part, said in theirs.parts.items())
+                    or theirs.reason,
                     "note": claim.note,
                 }
             )
@@ -167,13 +157,13 @@ class Scorecard:
 
         Columns: claim, test (the call), kind, experiment, outcome, effect, lower and upper (95 % interval), p,
         p_holm (corrected over the claim), n (seeds), margin, seeds_needed (that would decide an open test with
-        80 % power), collapsed (share of collapsed trainings of each curve there), reason.
+        80 % power), collapsed (share of dead networks of each curve there), reason.
         """
         rows = []
         for name, judged in self.on(source).items():
             for test in judged.tests:
                 made = test.decision
-                outcome = test.outcome.replace(NOT_RUN, NOT_SHOWN) if source == "paper" else test.outcome
+                outcome = OF_THE_PAPER.get(test.outcome, test.outcome) if source == "paper" else test.outcome
                 rows.append(
                     {
                         "claim": name,
@@ -198,7 +188,8 @@ class Scorecard:
     def counts(self) -> pd.DataFrame:
         """How many claims have each verdict: one row for each verdict, columns records and paper.
 
-        In the column of the paper "not yet run" counts what its figures do not show.
+        The paper's column says what its own figures show: "confirmed" there is no second witness, and "not yet run"
+        and "partly run" count what they do not show or only in part.
         """
         found = {
             source: [judged.verdict for judged in self.on(source).values()]
@@ -209,32 +200,8 @@ class Scorecard:
 
     def sentences(self) -> tuple[str, str]:
         """The outcome in two plain sentences, for the book's introduction."""
-        ours, paper = (self.counts()[source] for source in ("records", "paper"))
-        judged = int(ours.sum() - ours[NOT_RUN] - ours[NOT_TESTED])
-        first = (
-            f"Of the {ours.sum()} claims in its list, this book's own runs have put {judged} to the test so far: "
-            f"{_shares(ours)}; {ours[NOT_RUN]} wait for experiments that have not been run, and {ours[NOT_TESTED]} "
-            "are of a kind that its tests do not cover."
-        )
-        headline = self.paper["J1"].verdict
-        shown = int(paper.sum() - paper[NOT_RUN] - paper[NOT_TESTED])
-        second = (
-            f"Judged by the same rule on the paper's own curves, which show enough for {shown} of them, "
-            f"{_shares(paper)}; the headline, that up to 90 % of the units can go without a significant loss of "
-            f"accuracy, comes out as {'partly confirmed' if headline == PARTLY else headline} there."
-        )
-        return first, second
-
-
-def _shares(counts: pd.Series) -> str:
-    """The verdicts that tests gave: "4 are confirmed, 1 partly confirmed and 2 inconclusive"."""
-    words = {CONFIRMED: "confirmed", PARTLY: "partly confirmed", NOT_CONFIRMED: "not confirmed"}
-    given = [(int(counts[said]), word) for said, word in {**words, INCONCLUSIVE: "inconclusive"}.items()]
-    parts = [f"{number} {word}" for number, word in given if number]
-    if not parts:
-        return "none is decided"
-    parts[0] = parts[0].replace(" ", " is " if parts[0].startswith("1 ") else " are ", 1)
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+        counts = self.counts()
+        return of_ours(counts["records"]), of_theirs(counts["paper"], self.paper["J1"].verdict)
 
 
 def scorecard(folder: Path | None = None) -> Scorecard:

@@ -1,10 +1,8 @@
 """The scorecard as a page shows it: small tables that fit a telephone, and one figure of all verdicts."""
 
-from collections.abc import Sequence
 from html import escape
 
 import matplotlib
-import numpy as np
 import pandas as pd
 from IPython.display import HTML
 from matplotlib.patches import Rectangle
@@ -12,10 +10,22 @@ from matplotlib.patches import Rectangle
 from dropnet_core.charts import INK, RC, Chart, chart
 from dropnet_core.claims import claims
 from dropnet_core.curve_styles import label
+from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL
+from dropnet_core.plain_tables import STYLE, plain_table
 from dropnet_core.plural import counted
-from dropnet_core.primitives import FAILS, HOLDS, OPEN
-from dropnet_core.scorecard import NOT_SHOWN, SOURCES, Scorecard
-from dropnet_core.verdicts import CONFIRMED, INCONCLUSIVE, NOT_CONFIRMED, NOT_RUN, NOT_TESTED, PARTLY, VERDICTS
+from dropnet_core.scorecard import SOURCES, Scorecard
+from dropnet_core.verdict_words import NOT_SHOWN, PARTLY_SHOWN, in_their_words
+from dropnet_core.verdicts import (
+    CONFIRMED,
+    INCONCLUSIVE,
+    NO_DIFFERENCE,
+    NOT_CONFIRMED,
+    NOT_RUN,
+    NOT_TESTED,
+    PARTLY,
+    PARTLY_RUN,
+    VERDICTS,
+)
 
 FAMILIES = {
     "A": "Two dense layers",
@@ -36,36 +46,29 @@ FAMILIES = {
 LOOKS = {
     CONFIRMED: ("\N{HEAVY CHECK MARK}", "#1a66a8"),
     PARTLY: ("\N{CIRCLE WITH LEFT HALF BLACK}", "#96640a"),
+    NO_DIFFERENCE: ("\N{ALMOST EQUAL TO}", "#5b4a9c"),
     NOT_CONFIRMED: ("\N{HEAVY BALLOT X}", "#b0283a"),
     INCONCLUSIVE: ("?", "#66707a"),
+    PARTLY_RUN: ("\N{HORIZONTAL ELLIPSIS}", ""),
+    PARTLY_SHOWN: ("\N{HORIZONTAL ELLIPSIS}", ""),
     NOT_RUN: ("\N{MIDDLE DOT}", ""),
     NOT_SHOWN: ("\N{MIDDLE DOT}", ""),
     NOT_TESTED: ("\N{EN DASH}", ""),
     HOLDS: ("\N{HEAVY CHECK MARK}", "#1a66a8"),
     FAILS: ("\N{HEAVY BALLOT X}", "#b0283a"),
+    SMALL: ("\N{ALMOST EQUAL TO}", "#5b4a9c"),
     OPEN: ("?", "#66707a"),
 }
 """A verdict or an outcome -> its symbol and its colour behind white letters; without a colour it is plain text."""
 
-STYLE = """<style>
-.scorecard {width: 100%; border-collapse: collapse; font-size: 0.9em; margin: 0.5em 0 1em}
-.scorecard td, .scorecard th {padding: 0.35em 0.4em; vertical-align: top; text-align: left !important;
-  border-top: 1px solid #8886; white-space: normal; overflow-wrap: anywhere}
-.scorecard th {overflow-wrap: normal}
-.scorecard td.number, .scorecard th.number {text-align: right !important; white-space: nowrap}
-.scorecard tr.more td {border-top: none; padding-top: 0}
-.scorecard tr {background: none !important}
-.scorecard details p {margin: 0.3em 0 0.3em 0.8em}
-.scorecard .verdict {white-space: nowrap; border-radius: 0.3em; padding: 0.05em 0.4em; border: 1px solid #8886}
-.scorecard code {white-space: normal}
-</style>"""
+FIGURES = "the paper's own figures"
 
 
-def badge(said: str) -> str:
-    """A verdict or outcome as a coloured label: symbol and word say the same."""
+def badge(said: str, words: str = "") -> str:
+    """A verdict or outcome as a coloured label: symbol and words, by default its name, say the same."""
     symbol, colour = LOOKS[said]
     paint = f' style="background: {colour}; border-color: {colour}; color: #fff"' if colour else ""
-    return f'<span class="verdict"{paint}>{symbol} {said}</span>'
+    return f'<span class="verdict"{paint}>{symbol} {words or said}</span>'
 
 
 def claims_table(card: Scorecard, family: str) -> HTML:
@@ -73,10 +76,11 @@ def claims_table(card: Scorecard, family: str) -> HTML:
     chosen = card.family(family)
     rows = chosen.table()
     tests = {source: chosen.tests(source).groupby("claim") for source in SOURCES}
-    lines = ["<tr><th>claim</th><th>our runs</th><th>the paper</th></tr>"]
+    lines = [f"<tr><th>claim</th><th>our runs</th><th>{FIGURES}</th></tr>"]
     for row in rows.itertuples():
         words = f"<b>{row.id}</b> {escape(str(row.statement))}"
-        lines.append(f"<tr><td>{words}</td><td>{badge(str(row.verdict))}</td><td>{badge(str(row.paper))}</td></tr>")
+        ours, theirs = badge(str(row.verdict)), badge(str(row.paper), in_their_words(str(row.paper)))
+        lines.append(f"<tr><td>{words}</td><td>{ours}</td><td>{theirs}</td></tr>")
         found = {source: groups.get_group(row.id) for source, groups in tests.items() if row.id in groups.groups}
         lines.append(f'<tr class="more"><td colspan="3">{_details(row, found)}</td></tr>')
     return HTML(f'{STYLE}<table class="scorecard">{"".join(lines)}</table>')
@@ -89,12 +93,12 @@ def _details(row: object, found: dict[str, pd.DataFrame]) -> str:
     parts = [f"<p>{'Not a claim of the paper' if where.startswith('ours') else f'Claimed in: {escape(where)}'}.</p>"]
     if get("note"):
         parts.append(f"<p>{escape(get('note'))}</p>")
-    for title, reason in (("On our runs", get("reason")), ("On the paper's numbers", get("paper_reason"))):
+    for title, reason in (("On our runs", get("reason")), ("On the paper's own figures", get("paper_reason"))):
         if reason and reason != get("note"):
             parts.append(f"<p>{title}: {escape(reason)}.</p>")
     titles = {
         "records": "On our runs",
-        "paper": "On the paper's numbers",
+        "paper": "On the paper's own figures",
         "other": "Under the other reading of the code",
     }
     for source, title in titles.items():
@@ -154,29 +158,16 @@ def _seeds(number: float) -> str:
     return "no number of seeds would decide it" if number > 1000 else f"about {number:.0f} seeds would decide it"
 
 
-def plain_table(rows: Sequence[Sequence[object]], head: Sequence[str]) -> HTML:
-    """A table of words and numbers; numbers stand to the right."""
-
-    def is_number(value: object) -> bool:
-        return isinstance(value, int | float | np.number)
-
-    def cell(value: object, tag: str = "td", number: bool = False) -> str:
-        text = f"{value:.3f}" if isinstance(value, float | np.floating) else str(value)
-        return f"<{tag}{' class=number' if number else ''}>{escape(text)}</{tag}>"
-
-    top = "".join(cell(words, "th", is_number(value)) for words, value in zip(head, rows[0], strict=True))
-    body = "".join(f"<tr>{''.join(cell(value, number=is_number(value)) for value in row)}</tr>" for row in rows)
-    return HTML(f'{STYLE}<table class="scorecard"><tr>{top}</tr>{body}</table>')
-
-
 def counts_table(card: Scorecard) -> HTML:
-    """How many claims have each verdict, on our runs and on the paper's own numbers."""
-    rows = [
-        f"<tr><td>{badge(said)}{' or not shown' if said == NOT_RUN else ''}</td>"
-        f'<td class="number">{ours}</td><td class="number">{paper}</td></tr>'
-        for said, ours, paper in card.counts().itertuples()
-    ]
-    head = '<tr><th>verdict</th><th class="number">our runs</th><th class="number">the paper</th></tr>'
+    """How many claims have each verdict on our runs, and of how many the paper's own figures show what they say."""
+    rows = []
+    for said, ours, paper in card.counts().itertuples():
+        theirs = in_their_words(said)
+        rows.append(
+            f'<tr><td>{badge(said)}</td><td class="number">{ours}</td>'
+            f'<td>{badge(said, theirs)}</td><td class="number">{paper}</td></tr>'
+        )
+    head = f'<tr><th colspan="2">our runs</th><th colspan="2">{FIGURES}</th></tr>'
     return HTML(f'{STYLE}<table class="scorecard">{head}{"".join(rows)}</table>')
 
 
@@ -217,14 +208,8 @@ def later_table() -> HTML:
     return plain_table(rows, ["claim", "why it is not tested"])
 
 
-def rates_table(rates: pd.DataFrame) -> HTML:
-    """The table of `error_rates.error_rates`."""
-    rows = [[f"{row.test}, {row.truth}", row.effect, row.holds, row.fails, row.open] for row in rates.itertuples()]
-    return plain_table(rows, ["test, truth", "effect", HOLDS, FAILS, OPEN])
-
-
 def at_a_glance(card: Scorecard) -> Chart:
-    """All verdicts as tiles: a row for each family of claims, our runs above the paper's own numbers."""
+    """All verdicts as tiles: a row for each family of claims, our runs above the paper's own figures."""
     table = card.table()
     families = {letter: table[table["id"].str.startswith(letter)] for letter in FAMILIES}
     families = {letter: rows for letter, rows in families.items() if len(rows)}
@@ -240,7 +225,7 @@ def at_a_glance(card: Scorecard) -> Chart:
                 axes.text(place + 1.95, top - 0.02, str(row.id), fontsize=7.5, color="#555555", ha="center", va="top")
                 for step, said in enumerate((str(row.verdict), str(row.paper))):
                     _tile(axes, place + 1.5, top - 0.32 - (step + 1) * tall, said)
-            for step, words in enumerate(("our runs", "paper")):
+            for step, words in enumerate(("our runs", "its figures")):
                 axes.text(1.4, top - 0.32 - (step + 0.5) * tall, words, fontsize=9, ha="right", va="center", color=INK)
             top -= line + 0.18
         axes.set_xlim(0, widest + 1.6)
@@ -248,10 +233,9 @@ def at_a_glance(card: Scorecard) -> Chart:
         axes.set_axis_off()
         for said in VERDICTS:
             symbol, colour = LOOKS[said]
-            name = said if said != NOT_RUN else f"{said}, {NOT_SHOWN}"
-            axes.scatter(
-                [], [], s=130, marker="s", color=colour or "white", edgecolors="#777777", label=f"{symbol} {name}"
-            )
+            theirs = in_their_words(said)
+            name = f"{symbol} {said}" + ("" if theirs == said else f" / {theirs}")
+            axes.scatter([], [], s=130, marker="s", color=colour or "white", edgecolors="#777777", label=name)
         figure.legend_below(axes)
     return figure
 
@@ -266,11 +250,12 @@ def _tile(axes: matplotlib.axes.Axes, left: float, bottom: float, said: str) -> 
 
 def _glance_alt_text(families: dict[str, pd.DataFrame]) -> str:
     """The verdicts of each family in words."""
-    said = ["Verdicts on all claims, as tiles; our runs above the paper's own numbers."]
+    said = ["Verdicts on all claims, as tiles; our runs above the paper's own figures."]
     for letter, rows in families.items():
         parts = []
-        for column, name in (("verdict", "our runs"), ("paper", "the paper")):
-            counts = rows[column].value_counts(sort=False)
-            parts.append(f"{name}: " + ", ".join(f"{number} {verdict}" for verdict, number in counts.items()))
+        counts = rows["verdict"].value_counts(sort=False)
+        parts.append("our runs: " + ", ".join(f"{number} {said}" for said, number in counts.items()))
+        counts = rows["paper"].map(in_their_words).value_counts(sort=False)
+        parts.append(f"{FIGURES}: " + ", ".join(f"{said} for {number}" for said, number in counts.items()))
         said.append(f"{FAMILIES[letter]}. " + "; ".join(parts) + ".")
     return " ".join(said)

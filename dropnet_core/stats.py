@@ -234,20 +234,24 @@ def interpolate(fractions: ArrayLike, values: ArrayLike, fraction: float) -> flo
 def interpolation(fractions: ArrayLike, at: ArrayLike) -> np.ndarray:
     """The weights (points, cycles) that turn the values of a curve's cycles into its values at some fractions.
 
-    Linear in ln(fraction) between the two neighbouring cycles; a row of NaN outside the curve.
+    Linear in ln(fraction) between the two neighbouring cycles; a row of NaN outside the curve. The curve ends at its
+    last cycle with a unit left: without any, a network has no place on the axis, and nothing leads there.
     """
-    x, points = np.log(np.asarray(fractions, dtype=float)), np.log(np.asarray(at, dtype=float))
-    weights = np.zeros((len(points), len(x)))
-    if not len(x):
+    fraction, points = np.asarray(fractions, dtype=float), np.log(np.asarray(at, dtype=float))
+    weights = np.zeros((len(points), len(fraction)))
+    order = np.argsort(fraction)
+    order = order[fraction[order] > 0]
+    if not len(order):
+        weights[:] = np.nan
         return weights
-    order = np.argsort(x)
-    place = np.interp(points, x[order], np.arange(len(x)))  # 2.25: a quarter of the way from third to fourth
+    x = np.log(fraction[order])
+    place = np.interp(points, x, np.arange(len(x)))  # 2.25: a quarter of the way from third to fourth
     left = np.minimum(place.astype(int), len(x) - 1)
     right = np.minimum(left + 1, len(x) - 1)
     rows = np.arange(len(points))
     weights[rows, order[left]] = 1 - (place - left)
     weights[rows, order[right]] += place - left
-    weights[(points < x.min() - 1e-6) | (points > x.max() + 1e-6)] = np.nan
+    weights[(points < x[0] - 1e-6) | (points > x[-1] + 1e-6)] = np.nan
     return weights
 
 

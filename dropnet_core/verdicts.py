@@ -1,19 +1,21 @@
 """From the tests of a claim to its verdict."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from dropnet_core.claims import Call, Claim, Window
+from dropnet_core.claims import Call, Claim
+from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL, Decision, Measured
 from dropnet_core.errors import InputError, unknown
 from dropnet_core.estimates import FEW
 from dropnet_core.evidence import Evidence, Missing
-from dropnet_core.primitives import FAILS, HOLDS, OPEN, Decision, Measured, measure
+from dropnet_core.primitives import measure
 
 CONFIRMED, PARTLY, NOT_CONFIRMED, INCONCLUSIVE = "confirmed", "partly", "not confirmed", "inconclusive"
-NOT_RUN, NOT_TESTED = "not yet run", "not tested"
-VERDICTS = (CONFIRMED, PARTLY, NOT_CONFIRMED, INCONCLUSIVE, NOT_RUN, NOT_TESTED)
+NO_DIFFERENCE = "no difference that matters"
+PARTLY_RUN, NOT_RUN, NOT_TESTED = "partly run", "not yet run", "not tested"
+VERDICTS = (CONFIRMED, PARTLY, NO_DIFFERENCE, NOT_CONFIRMED, INCONCLUSIVE, PARTLY_RUN, NOT_RUN, NOT_TESTED)
 
 Source = Callable[[str], Evidence]
 """From the name of an experiment to its evidence; raises Missing where there is none."""
@@ -23,7 +25,7 @@ Source = Callable[[str], Evidence]
 class Tested:
     """A call and what it came to. `decision` is None where evidence is missing; `missing` then says what.
 
-    collapsed  for each curve the share of collapsed trainings at the place of the test, where it is known
+    collapsed  for each curve the share of dead networks in what the test compares, where it is known
     """
 
     call: Call
@@ -43,12 +45,16 @@ class Tested:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim, its verdict (a name in `VERDICTS`) and its tests; `reason` where tests alone do not explain it."""
+    """A claim, its verdict (a name in `VERDICTS`) and its tests; `reason` where tests alone do not explain it.
+
+    A claim that sums up others has, in place of tests, `parts`: their ids and verdicts.
+    """
 
     claim: Claim
     verdict: str
     tests: tuple[Tested, ...] = ()
     reason: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -66,16 +72,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def verdict(outcomes: Sequence[str], few_seeds: bool = False) -> str:
-    """The verdict of a claim from the outcomes of its tests; `few_seeds`: one of them has fewer than six."""
+    """The verdict of a claim from the outcomes of its tests; `few_seeds`: one of them has fewer than six.
+
+    "not yet run" and, from the parts of a summary, "not tested" count as outcomes, too.
+    """
     if not outcomes or NOT_RUN in outcomes:
-        return NOT_RUN
+        return NOT_RUN if set(outcomes) <= {NOT_RUN, NOT_TESTED} else PARTLY_RUN
     if few_seeds:
         return INCONCLUSIVE
-    if all(outcome == HOLDS for outcome in outcomes):
+    if set(outcomes) == {HOLDS}:
         return CONFIRMED
+    if HOLDS in outcomes:
+        return PARTLY if {FAILS, SMALL} & set(outcomes) else INCONCLUSIVE
     if FAILS in outcomes:
-        return PARTLY if HOLDS in outcomes else NOT_CONFIRMED
-    return INCONCLUSIVE
+        return NOT_CONFIRMED
+    return NO_DIFFERENCE if set(outcomes) == {SMALL} else INCONCLUSIVE
 
 
 def judge(claim: Claim, source: Source) -> Judged:
@@ -95,7 +106,7 @@ def judge(claim: Claim, source: Source) -> Judged:
             family |= {gap.key: gap.p_value for gap in part.pairs}
     corrected = dict(zip(family, holm(list(family.values())), strict=True))
     tests = tuple(
-        Tested(call, part.decide([corrected[gap.key] for gap in part.pairs]), collapsed=_collapsed(call, source))
+        Tested(call, part.decide([corrected[gap.key] for gap in part.pairs]), collapsed=part.collapsed)
         if isinstance(part, Measured)
         else Tested(call, None, part)
         for call, part in zip(claim.calls, measured, strict=True)
@@ -108,23 +119,9 @@ def judge(claim: Claim, source: Source) -> Judged:
 def _measured(call: Call, claim: Claim, source: Source) -> Measured | str:
     """The measurement, or what is missing for it."""
     try:
-        return measure(call, source(call.experiment), claim.margin)
+        return measure(call, source(call.experiment), claim.margin, len(claim.calls))
     except Missing as missing:
         return str(missing)
-
-
-def _collapsed(call: Call, source: Source) -> dict[str, float]:
-    evidence = source(call.experiment)
-    shares = {curve: evidence.collapsed(curve, _place(call, evidence, curve)) for curve in call.flat}
-    return {curve: share for curve, share in shares.items() if not np.isnan(share)}
-
-
-def _place(call: Call, evidence: Evidence, curve: str) -> Window:
-    """Where a test looks at a curve; CLIFF looks at all of it from its fraction down."""
-    if call.kind != "CLIFF" or not isinstance(call.window, float):
-        return call.window
-    end = float(evidence.fractions(curve).min())
-    return (end, call.window) if end < call.window else call.window
 
 
 def judge_all(claims: Sequence[Claim], source: Source) -> dict[str, Judged]:
@@ -142,13 +139,16 @@ def _summary(claim: Claim, judged: Mapping[str, Judged]) -> Judged:
         CONFIRMED: [HOLDS],
         NOT_CONFIRMED: [FAILS],
         PARTLY: [HOLDS, FAILS],
+        NO_DIFFERENCE: [SMALL],
         INCONCLUSIVE: [OPEN],
+        PARTLY_RUN: [OPEN, NOT_RUN],
         NOT_RUN: [NOT_RUN],
-        NOT_TESTED: [OPEN],
+        NOT_TESTED: [NOT_TESTED],
     }
     for name in names:
         if name not in judged:
             raise unknown("claim with tests of its own", name, judged)
     found = {name: judged[name].verdict for name in names}
     outcomes = [outcome for said in found.values() for outcome in as_outcomes[said]]
-    return Judged(claim, verdict(outcomes), reason="; ".join(f"{name} {said}" for name, said in found.items()))
+    reason = "; ".join(f"{name} {said}" for name, said in found.items())
+    return Judged(claim, verdict(outcomes), reason=reason, parts=found)

@@ -9,10 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from dropnet_core.engines import engines
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment, experiment, names
+from dropnet_core.plausible import faults_of_row
+from dropnet_core.provenance import KERNELS, rounding
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import COLUMNS, KEY, PROVENANCE, as_written, row
+from dropnet_core.records import COLUMNS, KEY, PROVENANCE, as_written, reached_its_stop, row
 from dropnet_core.running import Prepared
 from dropnet_core.runs import Run
 from dropnet_core.scheduler import Board
@@ -29,19 +32,29 @@ class Verdict:
     """One row computed again.
 
     name          experiment, curve, seed and cycle, for a reader
-    grade         "equal", "within rounding" (the same units, epochs and status, close numbers) or "different"
+    grade         "equal", "within rounding" (the same units, epochs and status, close numbers), "stopped at another
+                  epoch" (the same units) or "different"
     differences   column -> (value in the file, value now)
-    same_machine  whether both were made by the same hardware, device and torch
+    same_bits     whether both must have the same bits: both were made by the kernels, or by the same engine, hardware,
+                  device and versions
+    fault         why no machine can have made the row (`plausible.faults`); "" if one can
     """
 
     name: str
     grade: str
     differences: dict[str, tuple[str, str]]
-    same_machine: bool
+    same_bits: bool
+    fault: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the row is wrong: other rounding does not explain it."""
+        return bool(self.fault) or (self.grade != "equal" and self.same_bits)
 
     def __str__(self) -> str:
-        pairs = "; ".join(f"{column} {was} then, {now} now" for column, (was, now) in self.differences.items())
-        return f"{self.name}: {self.grade}" + (f" ({pairs})" if pairs else "")
+        pairs = [f"{column} {was} then, {now} now" for column, (was, now) in self.differences.items()]
+        said = "; ".join([self.fault] * bool(self.fault) + pairs)
+        return f"{self.name}: {self.grade}" + (f" ({said})" if said else "")
 
 
 def by_lot(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
@@ -72,6 +85,43 @@ def planned_experiment(table: pd.DataFrame, settings: dict[str, Any]) -> Experim
     return planned
 
 
+def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool:
+    """Whether the digits behind the "+" of a changed experiment's name follow from its rows and these settings.
+
+    True for a name without such digits.
+    """
+    first = table.iloc[0]
+    name, base = str(first["experiment"]), str(first["experiment"]).partition("+")[0]
+    if base == name or base not in names():
+        return True
+
+    def listed(column: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(table[column]))
+
+    p = tuple(None if pd.isna(value) else float(value) for value in table["p"].unique())
+    found = {
+        "data": first["data"], "network": first["network"], "schedule": first["schedule"], "p": p,
+        "metrics": listed("metric"), "selection": listed("selection"), "score": listed("score"),
+        "initial": listed("initial"), "stops": listed("stop"),
+    }  # fmt: skip
+    return experiment(base).variant(found | settings).name == name
+
+
+def not_there(table: pd.DataFrame) -> list[str]:
+    """What an experiment's records lack, in words: runs that end before their stop, runs that other seeds have."""
+    curves = dict.fromkeys(table["curve"])
+    said = []
+    runs = {key: run for key, run in table.groupby(["curve", "seed"], sort=False)}
+    for seed in sorted(table["seed"].unique()):
+        for curve in curves:
+            run = runs.get((curve, seed))
+            if run is None:
+                said.append(f"{curve}, seed {seed}: the whole run")
+            elif not reached_its_stop(run):
+                said.append(f"{curve}, seed {seed}: what follows cycle {run['cycle'].max()}")
+    return said
+
+
 def run_of(record: pd.Series, planned: Experiment) -> Run:
     """The run of a record, as far as its cycle."""
     p = None if pd.isna(record["p"]) else float(record["p"])
@@ -85,39 +135,58 @@ def run_of(record: pd.Series, planned: Experiment) -> Run:
 def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
     """Train the runs of these rows anew, up to each row's cycle, with a fresh store, and compare.
 
-    Each row is computed by the engine that made it and, if there is one here, on its kind of device. Raises
-    InputError for data, settings or engines that are not those of the records.
+    Each row is computed by the engine that made it, or the fastest where that is gone, and on its kind of device if
+    there is one here. Raises InputError for data or settings that are not those of the records.
     """
-    planned = planned_experiment(rows, settings)
-    for (data, network, engine, device), part in rows.groupby(["data", "network", "engine", "device"]):
-        own = replace(planned, data=str(data), network=str(network))
-        prepared = Prepared.of(own, str(engine), "auto" if device == "cuda" else "cpu")
+    for (_, data, network, engine, device), part in rows.groupby(
+        ["experiment", "data", "network", "engine", "device"], sort=False
+    ):
+        own = replace(planned_experiment(part, settings), data=str(data), network=str(network))
+        by = str(engine) if engine in engines else "auto"
+        prepared = Prepared.of(own, by, "auto" if device == "cuda" else "cpu")
         if set(part["data_sha256"]) != {prepared.data.sha256}:
             raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
         runs = [run_of(record, own) for _, record in part.iterrows()]
+        wrong = {row: next(faults_of_row(dict(record), prepared.network), "") for row, record in part.iterrows()}
         with tempfile.TemporaryDirectory() as folder:
             board = Board(Store(Path(folder) / "verification.sqlite"), prepared.data.sha256)
             board.start(dict.fromkeys(runs), prepared.network)
             prepared.train(board)
             board.store.close()
-        for run, (_, record) in zip(runs, part.iterrows(), strict=True):
+        for run, (line, record) in zip(runs, part.iterrows(), strict=True):
             number, cycles = int(record["cycle"]), board.cycles[run]
             last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
             again = row(own, run, last, cycles[last], prepared.network, prepared.data)
-            yield compared(record, pd.Series(again))
+            yield compared(record, pd.Series(again), wrong[line])
 
 
-def compared(record: pd.Series, again: pd.Series) -> Verdict:
-    """The verdict on a record and what came of computing it again."""
+def compared(record: pd.Series, again: pd.Series, fault: str = "") -> Verdict:
+    """The verdict on a record, what came of computing it again, and what is wrong with it on any machine."""
     texts = as_written(pd.DataFrame([record, again])[["cycle", *MEASURED]])
     differing = [column for column in ("cycle", *MEASURED) if texts[column][0] != texts[column][1]]
-    near = all(close(column, record[column], again[column]) for column in differing)
+    grade = "within rounding" if differing else "equal"
+    if fault or not all(close(column, record[column], again[column]) for column in differing):
+        moved = not fault and "epochs" in differing and trained_alone(differing)
+        grade = "stopped at another epoch" if moved else "different"
     return Verdict(
         f"{record['experiment']} {record['curve']}, seed {record['seed']}, cycle {record['cycle']}",
-        "equal" if not differing else "within rounding" if near else "different",
+        grade,
         {column: (texts[column][0], texts[column][1]) for column in differing},
-        all(record[column] == again[column] for column in ("hardware", "device", "torch")),
+        same_bits(record, again),
+        fault,
     )
+
+
+def trained_alone(columns: list[str]) -> bool:
+    """Whether these columns depend on the training of the row alone, not on what was dropped before."""
+    return all(column.endswith(("accuracy", "loss")) or column in ("epochs", "status") for column in columns)
+
+
+def same_bits(record: pd.Series, again: pd.Series) -> bool:
+    """Whether two makings of a record must be equal to the last bit."""
+    one, other = (rounding(dict(making[["engine", "hardware"]])) for making in (record, again))
+    alike = all(record[column] == again[column] for column in ("engine", "device", "torch", "version"))
+    return one == other and (one == KERNELS or alike)
 
 
 def close(column: str, was: Any, now: Any) -> bool:

@@ -272,6 +272,41 @@ BAD = [
     ("mnist-fc40-fc40", "--minutes 0", "minutes is a time budget above 0"),
     ("mnist-fc40-fc40", "--seed 0", "unrecognized arguments: --seed 0"),
     ("mnist-conv64-conv64", "--engine stacked", "the engine 'stacked' trains dense networks"),
+    ("mnist-fc40-fc40", "--seeds 0-99999999999", "'0-99999999999' makes more than 100,000 seeds; take fewer"),
+    ("mnist-fc40-fc40", "--seeds 18446744073709551616", "a seed is at most 9223372036854775807; '184467440"),
+    ("mnist-fc40-fc40", "--seeds 9223372036854775808", "at most 9223372036854775807, not 9223372036854775808"),
+    ("mnist-fc40-fc40", f"--seeds {'9' * 5000}", "a seed is at most 9223372036854775807"),
+    ("mnist-fc40-fc40", "--seeds 0-4 --set seeds=0", "--seeds and --set seeds= give the seeds twice"),
+    ("mnist-fc40-fc40", "--set p=0.2 --set p=0.3", "'p=0.2' and 'p=0.3' give one setting twice; leave one of them"),
+    ("mnist-fc40-fc40", "--set|stop=cycles 2|--set|stops=cycles 3", "'stop=cycles 2' and 'stops=cycles 3' give one"),
+    ("mnist-fc40-fc40", "--set network=fc99999999", "network 'fc99999999': a layer has at most 1,000,000 units"),
+    ("mnist-fc40-fc40", f"--set network=fc4-conv{'9' * 5000}", "a layer has at most 1,000,000 units"),
+    ("mnist-fc40-fc40", f"--set network=resnet18/{'9' * 5000}", "is no layer"),
+    ("mnist-fc40-fc40", "--set network=fc1000000-fc1000000", "needs more than 20.0 TB for its weights"),
+    (
+        "mnist-fc40-fc40",
+        "--set learning_rate=1e308",
+        "a positive number, at most 3e+38, not 1e+308; the paper uses 0.1",
+    ),
+    ("mnist-fc40-fc40", "--set p=nan", "above 0 and at most 1, not nan; the paper has 0.2"),
+    (
+        "mnist-fc40-fc40",
+        "--set metrics=min,",
+        "'min,' is no value for metrics: a value is missing at one of its commas",
+    ),
+    ("mnist-fc40-fc40", "--set p=0.2,,0.3", "'0.2,,0.3' is no value for p: a value is missing"),
+    ("mnist-fc40-fc40", "--set recipe=", "the parts of a recipe are settings themselves: augment, batch_size, lear"),
+    (
+        "mnist-fc40-fc40",
+        "--set max_epochs=1e3",
+        "'1e3' is no value for max_epochs: a whole number in plain digits, suc",
+    ),
+    ("mnist-fc40-fc40", "--set shuffle=yes", "'yes' is no value for shuffle: shuffle=true or shuffle=false"),
+    (
+        "mnist-fc40-fc40",
+        "--set learning_rate=fast",
+        "'fast' is no value for learning_rate: numbers such as learning_rate",
+    ),
 ]
 
 
@@ -279,7 +314,8 @@ BAD = [
 def test_bad_input_is_one_line_and_trains_nothing(name, words, message, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     words = words.split("|") if "|" in words else words.split()
-    assert main(["run", name, "--set", "data=mnist5k", *words]) == 2
+    data = [] if "data=" in " ".join(words) else ["--set", "data=mnist5k"]
+    assert main(["run", name, *data, *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: ") and message in err and len(err.splitlines()) == 1
     assert entries(tmp_path / "default.sqlite") == 0 and not list((tmp_path / "results").iterdir())
@@ -383,3 +419,52 @@ def test_verify_tells_true_rows_from_false_ones(tmp_path, capsys):
     assert "--rows is a whole number of at least 1" in capsys.readouterr().err
     assert main(["verify", str(file)]) == 2
     assert "give the settings they were made with" in capsys.readouterr().err
+
+
+def test_verify_finds_what_a_few_rows_do_not_show(tmp_path, capsys):
+    """Whatever rows are drawn: exchanged curves, a row too few, another name."""
+    run("--seeds", 0)
+    file = only_file(tmp_path / "results")
+    table = read(file)
+
+    def told(changed, name=file.name):
+        write(changed, tmp_path / name)
+        code = main(["verify", str(tmp_path / name), "--rows", "1", *TINY])
+        return code, capsys.readouterr().out
+
+    capsys.readouterr()
+    assert told(table)[0] == 0
+    exchanged = table.assign(curve=table["curve"].replace({"min": "max", "max": "min"}))
+    code, out = told(exchanged.assign(hardware="another"))
+    assert code == 1 and "line 2: 'max' is no curve of the metric 'min'" in out
+    assert "rows cannot come from any run: the file has been changed" in out
+    code, out = told(table.drop(index=1))
+    assert code == 1 and "line 3: cycle 2 of its run stands here, but cycle 1 is missing" in out
+    code, out = told(table.drop(index=table.index[-1]))  # it may also have been interrupted, which is no lie
+    assert (
+        code == 0 and f"not in the file, never run or deleted: {table['curve'].iloc[-1]}, seed 0: what follows" in out
+    )
+    code, out = told(table.assign(experiment=file.stem[:-6] + "123456"))
+    assert code == 1 and f"is named after the experiment '{file.stem}', and its rows after" in out
+    code, out = told(table.assign(score="abs_of_mean"))
+    assert code == 1 and f"the name '{file.stem}' does not follow from the rows' settings" in out
+
+
+def test_records_that_merge_writes_stay_in_its_folder(tmp_path, capsys):
+    run("--seeds", 0)
+    file = only_file(tmp_path / "results")
+    write(read(file).assign(experiment="../x"), tmp_path / "bad.csv")
+    assert main(["merge", str(tmp_path / "bad.csv"), "--out", str(tmp_path / "deep")]) == 2
+    assert "bad.csv, line 2" in (err := capsys.readouterr().err) and "'../x' cannot name a file of records" in err
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_run_says_what_it_found_in_the_store(tmp_path, capsys):
+    assert run("--seeds", 0, "--set", "metrics=min", "--engine", "compact") == 0
+    assert "in the store" not in capsys.readouterr().out
+    assert run("--seeds", 0, "--set", "metrics=min") == 0
+    assert "all 4 outcomes were found in the store, made by the engine 'compact', not by 'stacked'" in (
+        capsys.readouterr().out
+    )
+    assert run("--seeds", "0-1", "--set", "metrics=min", "--engine", "compact") == 0
+    assert "4 of 8 outcomes were found in the store, made by the engine 'compact'\n" in capsys.readouterr().out

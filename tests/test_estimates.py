@@ -60,3 +60,33 @@ def test_the_seeds_asked_for_do_have_that_power() -> None:
     samples = 2.5 + np.sqrt(15) * draw.standard_normal((4000, n))
     lower, _ = stats.t_interval(samples.T)
     assert np.mean(lower > 0) == pytest.approx(0.8, abs=0.03)
+
+
+def test_the_cap_is_the_best_of_all_caps() -> None:
+    """Against trying ten thousand caps; without an outlier there is none to gain by."""
+    draw = np.random.default_rng(1)
+    for outlier in (0.0, 0.1, 0.6):
+        values = 0.02 + 0.03 * draw.standard_normal(15)
+        values[3] += outlier
+        tried = np.linspace(values.min(), values.max(), 10_000)
+        best = min(Estimate.of(np.minimum(values, cap)).p_above(0.01) for cap in tried[1:])
+        found = Estimate.of(values)
+        assert found.capped_p_above(0.01) == pytest.approx(max(best, 0.5**15), rel=1e-3)
+        assert found.capped_p_above(0.01) <= max(found.p_above(0.01), 0.5**15)
+        mirrored = Estimate.of(-values)
+        assert mirrored.capped_p_below(-0.01) == found.capped_p_above(0.01)
+
+
+def test_a_cap_claims_no_more_than_it_should() -> None:
+    """Of means at the bound a fortieth lies significantly above it, with caps hardly more."""
+    draw = np.random.default_rng(2)
+    for n in (6, 15):
+        found = [Estimate.of(draw.standard_normal(n)).capped_p_above(0) < 0.025 for _ in range(4000)]
+        assert 0.018 < np.mean(found) < 0.042
+
+
+def test_few_seeds_and_printed_bars_have_no_cap() -> None:
+    few = Estimate.of(np.array([0.02, 0.021, 0.022, 0.023, 0.9]))
+    assert few.capped_p_above(0.01) == few.p_above(0.01)
+    printed = Estimate("key", -0.02, 0.008, 20.0, 15)
+    assert printed.capped_p_below(0) == printed.p_below(0)

@@ -6,7 +6,7 @@ import pytest
 from made_up_records import FRACTIONS, falling, made_up
 
 from dropnet_core import stats
-from dropnet_core.claims import parse
+from dropnet_core.claims import Window, parse
 from dropnet_core.errors import InputError
 from dropnet_core.evidence import BASE, Missing, Seeds, Term, common_window, whole_to
 
@@ -124,11 +124,40 @@ def test_windows_of_the_claims_are_not_cut() -> None:
 def test_collapsed_shares_are_taken_where_the_test_looks(records: pd.DataFrame) -> None:
     dead = made_up({"max": falling(0.9, 0.1, 0.3)}, spread=0.001)
     evidence = Seeds.of(dead)
-    assert evidence.collapsed("max", 0.5) == 0 and evidence.collapsed("max", 0.1) == 1
-    assert evidence.collapsed("max", 0.29) == 1  # the nearest cycle
-    inside = [x for x in FRACTIONS if 0.05 <= x <= 0.5]
-    expected = np.mean([x <= 0.3 for x in inside])
-    assert evidence.collapsed("max", (0.05, 0.5)) == pytest.approx(expected)
+
+    def collapsed(window: Window) -> float:
+        return evidence.estimate([Term(1.0, "max", window)]).collapsed["max"]
+
+    assert collapsed(0.5) == 0 and collapsed(0.1) == 1
+    between = np.log(0.35 / 0.29) / np.log(0.35 / 0.2875)  # of the way from a living cycle to a dead one
+    assert collapsed(0.29) == pytest.approx(between)
+    grid = [
+        np.interp(-np.log(x), -np.log(FRACTIONS), [c <= 0.3 for c in FRACTIONS]) for x in np.geomspace(0.05, 0.5, 200)
+    ]
+    assert collapsed((0.05, 0.5)) == pytest.approx(np.mean(grid))
+
+
+def test_collapsed_shares_are_those_of_the_seeds_that_are_compared() -> None:
+    """Seeds 0 to 3 of max are dead, but min was run for the others alone."""
+    both = made_up({"min": 0.9, "max": 0.9}, spread=0.001)
+    dying = (both["curve"] == "max") & (both["seed"] < 4)
+    both.loc[dying, ["test_accuracy", "status"]] = [0.1, "collapsed"]
+    terms = [Term(1.0, "min", 0.1), Term(-1.0, "max", 0.1)]
+    assert Seeds.of(both).estimate(terms).collapsed == {"min": 0, "max": pytest.approx(4 / 15)}
+    later = both[~((both["curve"] == "min") & (both["seed"] < 4))]
+    assert Seeds.of(later).estimate(terms).collapsed == {"min": 0, "max": 0}
+
+
+def test_a_seed_that_diverged_counts_as_dead_from_there_on() -> None:
+    """Its run ends there. Left out, it would leave the curve as good as its other seeds."""
+    records = made_up({"min": 0.9}, seeds=10, spread=0.001)
+    records.loc[(records["seed"] < 2) & (records["cycle"] == 5), ["test_accuracy", "status"]] = [0.098, "diverged"]
+    records = records[~((records["seed"] < 2) & (records["cycle"] > 5))]
+    found = Seeds.of(records).estimate([Term(1.0, "min", 0.1)])
+    assert found.n == 10 and found.mean == pytest.approx(0.8 * 0.9 + 0.2 * 0.098, abs=0.005)
+    assert found.collapsed == {"min": pytest.approx(0.2)}
+    before = Seeds.of(records).estimate([Term(1.0, "min", 0.425)])
+    assert before.n == 10 and before.mean == pytest.approx(0.9, abs=0.005)
 
 
 def test_empty_layers_are_counted_at_the_place() -> None:

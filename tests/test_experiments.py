@@ -84,6 +84,8 @@ def test_a_curve_is_named_by_what_varies(changed, curves):
         ({"seeds": (0, 1, 0)}, "names '0' twice in its seeds"),
         ({"seeds": (-1,)}, "a seed is a whole number"),
         ({"seeds": (0.5,)}, "a seed is a whole number"),
+        ({"seeds": (2**64,)}, "at most 9223372036854775807, not 18446744073709551616"),
+        ({"seeds": range(10**12)}, "has too many seeds; 100,000 is the most"),
         ({"metrics": ()}, "has no metrics"),
         ({"metrics": ("min", "min")}, "names 'min' twice"),
         ({"metrics": "mim"}, "unknown metric 'mim'; did you mean 'min'"),

@@ -22,12 +22,12 @@ augmentation training free_memory
 runs algorithm oracle
 engines
 memory provenance store scheduler workers
-experiments records
+experiments making records plausible
 progress running smaller results forecast verification overview ledger
 stats published readings effects kappa
 figure_data charts curve_styles descriptions diagram plots augmentation_figure layer_map explorer kappa_plots
-claims estimates evidence primitives printed verdicts scorecard discrepancies error_rates
-scorecard_page
+claims estimates decisions evidence primitives printed verdicts verdict_words scorecard discrepancies error_rates
+plain_tables scorecard_page
 notebook recorded __main__
 """.split()
 

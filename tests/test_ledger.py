@@ -91,6 +91,24 @@ def test_shared_trainings_are_paid_once(table: pd.DataFrame, folder: Path, tmp_p
         assert sentence in cost(tmp_path)
 
 
+def test_time_on_a_gpu_is_not_called_that_of_a_core(table: pd.DataFrame, tmp_path: Path) -> None:
+    hour = table.assign(seconds=3600.0, experiment="own")
+    gpu = hour.assign(device="cuda", hardware="a card")
+    add([gpu], tmp_path / "gpu")
+    assert cost(tmp_path / "gpu") == (
+        "**14 trainings in 14.0 hours** of one GPU were spent on all records under `results/`. "
+        "On a card (cuda, torch 2.0)."
+    )
+    assert "14 trainings in 14.0 hours of one GPU, 2026-01-02" in in_words(ledger(tmp_path / "gpu"), [COMPLETE])
+    second = hour["seed"] == 1
+    add([pd.concat([hour[~second], gpu[second]])], tmp_path / "both")
+    both = "7.0 hours of one core and 7.0 hours of one GPU"
+    assert cost(tmp_path / "both").startswith(
+        f"**14 trainings in 14.0 hours** were spent on all records under `results/`: {both}. On "
+    )
+    assert f"14 trainings in {both}, 2026" in in_words(ledger(tmp_path / "both"), [COMPLETE])
+
+
 def test_nothing_run_is_said_and_damage_refused(tmp_path: Path) -> None:
     assert cost(tmp_path) == "Nothing has been run at the paper's scale yet."
     assert set(ledger(tmp_path)["state"]) == {NOT_RUN}

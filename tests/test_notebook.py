@@ -140,6 +140,13 @@ def test_provenance_counts_a_shared_training_once():
     assert "2026-01-02 to 2026-01-04" in text
 
 
+@pytest.mark.parametrize(("device", "kind"), [("cpu", "core"), ("cuda", "GPU")])
+def test_provenance_says_whose_hours_they_are(device, kind):
+    row = dict.fromkeys(COLUMNS, "x") | {"seed": 0, "seconds": 1800.0, "created": "2026-01-02T03:04:05+00:00"}
+    text = " ".join(provenance(pd.DataFrame([row | {"device": device, "test_loss": 1.0}])).split())
+    assert f"1 training in 0.5 hours of one {kind} by the engine" in text
+
+
 def test_a_finding_is_stated_either_way(capsys):
     says("water is wet", True)
     says("water is dry", False)

@@ -8,9 +8,10 @@ import pytest
 from made_up_records import FRACTIONS, falling, made_up
 
 from dropnet_core.claims import parse
+from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL, Decision
 from dropnet_core.errors import InputError
 from dropnet_core.evidence import Missing, Seeds
-from dropnet_core.primitives import FAILS, HOLDS, OPEN, Decision, measure
+from dropnet_core.primitives import measure
 
 
 def decided(text: str, records: pd.DataFrame, corrected: float | None = None) -> Decision:
@@ -33,9 +34,10 @@ def test_pair_with_a_large_effect_holds_and_its_opposite_fails() -> None:
     assert behind.reason == "the opposite is significant"
 
 
-def test_pair_without_an_effect_fails_when_the_margin_is_excluded() -> None:
+def test_pair_without_an_effect_is_small_when_the_margin_is_excluded() -> None:
     found = pair(0.0, spread=0.005)
-    assert found.outcome == FAILS and found.upper < 0.01 and found.reason == "a lead of 0.01 is excluded"
+    assert found.outcome == SMALL and found.upper < 0.01 and np.isnan(found.seeds)
+    assert found.reason == "no significant lead, and one of 0.01 is excluded"
 
 
 def test_pair_with_more_noise_than_effect_is_open_and_says_how_many_seeds_it_takes() -> None:
@@ -46,7 +48,8 @@ def test_pair_with_more_noise_than_effect_is_open_and_says_how_many_seeds_it_tak
 
 def test_a_small_but_sure_lead_holds_and_is_called_small() -> None:
     found = pair(0.004, spread=0.004)
-    assert found.outcome == HOLDS and found.upper < 0.01 and "less than the margin" in found.reason
+    assert found.outcome == HOLDS and found.upper < 0.01 and "smaller than the margin" in found.reason
+    assert pair(0.012, spread=0.01).reason == "significantly ahead"  # the interval reaches beyond the margin
 
 
 def test_the_corrected_p_value_decides() -> None:
@@ -137,9 +140,9 @@ def test_order_backwards_fails_and_half_of_it_is_open() -> None:
 def test_order_needs_first_and_third_and_the_last_two_told_apart() -> None:
     close = RANKED | {"min_layer": 0.8402, "min": 0.8401}
     found = decided(ORDER, made_up(close))
-    assert found.outcome == OPEN and found.effect == 1.0 and "first against third fails" in found.reason
+    assert found.outcome == OPEN and found.effect == 1.0 and "first against third small" in found.reason
     found = decided(ORDER, made_up(RANKED | {"max": 0.7799}))
-    assert found.outcome == OPEN and "last against its neighbour fails" in found.reason
+    assert found.outcome == OPEN and "last against its neighbour small" in found.reason
 
 
 def test_ties_of_an_order_count_for_nothing_and_stand_in_as_their_mean() -> None:
@@ -204,3 +207,34 @@ def test_share_of_seeds_with_an_empty_layer(empty: int, outcome: str) -> None:
     (call,) = parse("SHARE(mnist-fc40-fc40; min; layers=0; x=0.1)")
     found = measure(call, Seeds.of(records), 0.5).decide([])
     assert (found.outcome, found.n, found.effect) == (outcome, 16, pytest.approx(empty / 16))
+
+
+def test_an_order_that_is_reversed_by_chance_alone_is_open() -> None:
+    back = {curve: 0.9 + 0.0001 * place for place, curve in enumerate(RANKED)}
+    found = decided(ORDER, made_up(back))
+    assert found.effect == -1 and found.outcome == OPEN
+    assert "first against third small" in found.reason
+
+
+TWELVE = {
+    "DROP(mnist-fc40-fc40; min; x=0.1)": 0.01 + 0.005,
+    "EQ(mnist-fc40-fc40; random, min; x=0.1)": 0.01 + 0.005,
+    "CLIFF(mnist-fc40-fc40; min; 0.1)": 0.05 - 0.005,
+}
+"""Calls, and a gap between random and min that lies 0.005 on their wrong side."""
+
+
+@pytest.mark.parametrize(("text", "gap"), TWELVE.items())
+def test_an_interval_that_fails_a_test_of_its_own_need_not_fail_one_of_twelve(text: str, gap: float) -> None:
+    """Two and a half standard errors beyond the margin: p = .013 on one side, which is not .025 / 12."""
+    noise = np.random.default_rng(0).standard_normal(15)
+    gaps = gap + 0.002 * np.sqrt(15) * (noise - noise.mean()) / noise.std(ddof=1)
+    records = made_up({"random": 0.9, "min": 0.9}, spread=0.0)
+    late = (records["curve"] == "min") & (records["fraction_remaining"] < 0.5)
+    records.loc[late, "test_accuracy"] -= gaps[records.loc[late, "seed"]]
+    (call,) = parse(text)
+    outcomes = []
+    for among in (1, 12):
+        measured = measure(call, Seeds.of(records), among=among)
+        outcomes.append(measured.decide([estimate.p_value for estimate in measured.pairs]).outcome)
+    assert outcomes == [FAILS, OPEN]

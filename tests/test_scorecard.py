@@ -54,13 +54,14 @@ def card(folder):
 def test_one_row_for_each_claim(card):
     table = card.table().set_index("id")
     assert table["verdict"].to_dict() == {
-        "A1": "confirmed", "A2": "confirmed", "A7": "not yet run", "A9": "not tested", "G2": "not yet run",
-        "J1": "not yet run", "J8": "not yet run", "K1": "not yet run", "L1": "not yet run",
+        "A1": "confirmed", "A2": "confirmed", "A7": "partly run", "A9": "not tested", "G2": "not yet run",
+        "J1": "partly run", "J8": "not yet run", "K1": "partly run", "L1": "not yet run",
     }  # fmt: skip
     assert table.loc["A7", ["tests", "judged", "n"]].tolist() == [3, 1, 15]
-    assert table.loc["L1", "paper"] == table.loc["K1", "paper"] == "not shown"
+    assert table.loc["L1", "paper"] == "not shown" and table.loc["K1", "paper"] == "partly shown"
     assert table.loc["G2", "paper"] == "confirmed"
-    assert "not yet run" not in set(table["paper"])
+    assert not {"not yet run", "partly run"} & set(table["paper"])
+    assert table.loc["J8", "paper_reason"] == "G2: they show it"
 
 
 def test_the_other_reading_is_judged_and_its_difference_flagged(card):
@@ -70,7 +71,7 @@ def test_the_other_reading_is_judged_and_its_difference_flagged(card):
     assert other_reading("apoz-resnet18") is None  # its probe differs in the score and in the selection
     table = card.table().set_index("id")
     assert table.loc["A2", ["verdict", "other", "depends"]].tolist() == ["confirmed", "not confirmed", True]
-    assert table.loc["A7", ["verdict", "other", "depends"]].tolist() == ["not yet run", "not yet run", False]
+    assert table.loc["A7", ["verdict", "other", "depends"]].tolist() == ["partly run", "partly run", False]
     assert table.loc["L1", ["other", "depends"]].tolist() == ["", False]
 
 
@@ -92,12 +93,16 @@ def test_one_row_for_each_test(card):
 def test_counts_and_sentences(card):
     counts = card.counts()
     assert counts["records"].to_dict() == {
-        "confirmed": 2, "partly": 0, "not confirmed": 0, "inconclusive": 0, "not yet run": 6, "not tested": 1,
+        "confirmed": 2, "partly": 0, "no difference that matters": 0, "not confirmed": 0, "inconclusive": 0,
+        "partly run": 3, "not yet run": 3, "not tested": 1,
     }  # fmt: skip
     assert counts["paper"].sum() == 9
     first, second = card.sentences()
-    assert "Of the 9 claims" in first and "2 to the test so far: 2 are confirmed; 6 wait" in first
-    assert "partly confirmed" in second and second.endswith("comes out as partly confirmed there.")
+    assert (
+        "Of the 9 claims" in first and "2 to the test so far: 2 are confirmed; 3 have been run in part, 3 wait" in first
+    )
+    assert "confirmed" not in second and "bear on 6 claims in full: they show it for 2," in second
+    assert second.endswith("without a significant loss of accuracy, they show a part.")
 
 
 def test_a_deleted_file_turns_its_claims_to_not_yet_run(folder):

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from made_up_records import falling, made_up
 
+from dropnet_core import plain_tables
 from dropnet_core import scorecard_page as page
 from dropnet_core.claims import claims
 from dropnet_core.evidence import Evidence, Missing, Seeds
 from dropnet_core.printed import evidence as printed
-from dropnet_core.scorecard import NOT_SHOWN, Scorecard
+from dropnet_core.scorecard import Scorecard
+from dropnet_core.verdict_words import NOT_SHOWN
 from dropnet_core.verdicts import VERDICTS, judge_all
 
 SIX = {"min_layer": 0.9, "min": 0.87, "random_layer": 0.84, "max_layer": 0.81, "random": 0.78}
@@ -75,7 +77,7 @@ def test_a_claim_shows_its_verdicts_and_what_stands_behind_them(card) -> None:
 
 def test_a_summary_says_what_it_sums_up(card) -> None:
     words = text(page.claims_table(card, "J").data)
-    assert "On our runs: G2 not yet run." in words and "On the paper's numbers: G2 confirmed." in words
+    assert "On our runs: G2 not yet run." in words and "On the paper's own figures: G2: they show it." in words
 
 
 def test_few_seeds_are_said() -> None:
@@ -86,14 +88,22 @@ def test_few_seeds_are_said() -> None:
 
 def test_the_figure_tells_all_verdicts_in_words(card) -> None:
     chart = page.at_a_glance(card)
-    assert "Two dense layers. our runs: 2 confirmed, 1 not yet run, 1 not tested" in chart.alt_text
-    assert "the paper: 1 not shown" in chart.alt_text  # L1
+    assert "Two dense layers. our runs: 2 confirmed, 1 partly run, 1 not tested" in chart.alt_text
+    assert "the paper's own figures: not shown for 1" in chart.alt_text  # L1
     assert chart.image() == page.at_a_glance(card).image()
 
 
 def test_counts_stand_beside_their_verdicts(card) -> None:
     words = text(page.counts_table(card).data)
-    assert "confirmed 2 " in words and "not yet run or not shown 4 1 " in words
+    assert "confirmed 2 \N{HEAVY CHECK MARK} they show it 2 " in words
+    assert "partly run 1 \N{HORIZONTAL ELLIPSIS} partly shown 0 " in words and "not yet run 3 " in words
+
+
+def test_the_papers_column_is_never_called_confirmed(card) -> None:
+    """Its own figures are no second witness: they show what it says, or they do not."""
+    words = text(page.claims_table(card, "G").data)
+    assert "claim our runs the paper's own figures" in words
+    assert "\N{MIDDLE DOT} not yet run \N{HEAVY CHECK MARK} they show it" in words and "confirmed" not in words
 
 
 def test_tables_of_differences() -> None:
@@ -119,5 +129,11 @@ def test_later_claims_are_listed_with_their_reason() -> None:
 
 
 def test_error_rates_are_shown() -> None:
-    row = {"test": "PAIR", "truth": "no effect", "effect": 0.0, "holds": 0.02, "fails": 0.95, "open": 0.03}
-    assert "PAIR, no effect 0.000 0.020 0.950 0.030" in text(page.rates_table(pd.DataFrame([row])).data)
+    row = {"test": "PAIR", "truth": "no effect", "effect": 0.0, "holds": 0.02, "fails": 0.04, "open": 0.03}
+    row["small"] = 0.91
+    shown = text(plain_tables.rates_table(pd.DataFrame([row])).data)
+    assert "effect holds fails small open PAIR, no effect 0.000 0.020 0.040 0.910 0.030" in shown
+    family = {"test": "EQ", "tests": 12, "dying": 0.07, "half the margin": 0.01}
+    assert "12 EQ, networks die 0.010" in text(plain_tables.wrong_table(pd.DataFrame([family])).data)
+    worse = {"test": "DROP", "truth": "at the margin", "fails": 0.025, "fails_dying": 0.5, "milder": 0.0}
+    assert "DROP, at the margin 0.025 0.500 0.000" in text(plain_tables.deaths_table(pd.DataFrame([worse])).data)

@@ -177,3 +177,20 @@ def test_curves_are_paired_by_seed_and_not_by_row() -> None:
     assert (found.n, found.mean) == (2, pytest.approx(0.1))
     with pytest.raises(InputError, match="did you mean 'max'"):
         stats.paired_differences(records, "min", "mx", 1.0)
+
+
+@pytest.mark.parametrize("past", [0.05, 0.1, 0.1249])
+def test_nothing_is_interpolated_beyond_the_last_network_with_a_unit(past: float) -> None:
+    """A network without any unit has no place in the logarithm: no line leads from the last living one to it."""
+    fractions, values = [1, 0.5, 0.25, 0.125, 0], [0.9, 0.8, 0.5, 0.3, 0.1]
+    assert math.isnan(stats.interpolate(fractions, values, past))
+    assert stats.interpolate(fractions, values, 0.125) == 0.3
+    assert stats.interpolate(fractions, values, 0.2) == pytest.approx(
+        0.3 + 0.2 * math.log(0.2 / 0.125) / math.log(2)
+    )  # fmt: skip
+    assert stats.interpolate(fractions[::-1], values[::-1], 0.5) == 0.8
+    assert math.isnan(stats.interpolate([0], [0.1], 0.5)) and math.isnan(stats.interpolate([], [], 0.5))
+    records = table({"min": {0: values, 1: values}}, fractions)
+    assert stats.at_fraction(records, past)["min"].isna().all()
+    with pytest.raises(InputError, match="no seed has both"):
+        stats.paired_differences(records.replace("min", "a"), "a", "a", past)

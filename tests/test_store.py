@@ -1,10 +1,16 @@
 """The store: what is put is got, whatever happens to the file or beside it."""
 
+import hashlib
 import math
+import os
+import random
 import sqlite3
+import tempfile
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +76,104 @@ def test_a_damaged_entry_is_named_and_counts_as_missing(place, content):
     assert found(store, "abc").test_loss == 3.0
 
 
+@pytest.mark.parametrize(
+    "sha256", ["CAST(x'ff' || substr(sha256, 2) AS TEXT)", "x'00'", "7", "'a' || substr(sha256, 2)"]
+)
+def test_a_damaged_checksum_is_named_and_counts_as_missing(place, sha256):
+    store = Store(place)
+    store.put("abc", outcome(1.0))
+    store.put("def", outcome(2.0))
+    with sqlite3.connect(place) as database:
+        database.execute("UPDATE outcomes SET sha256 = 'b' || substr(sha256, 2) WHERE key = 'abc'")
+        database.execute(f"UPDATE outcomes SET sha256 = {sha256} WHERE key = 'abc'")
+    with pytest.warns(UserWarning, match=r"entry abc of the store .* is damaged and will be computed again"):
+        assert store.get("abc") is None
+    assert found(store, "def").test_loss == 2.0
+
+
+def in_the_old_form(store: Store, key: str) -> None:
+    """Give an entry the checksum that version 0.1.0 wrote: that of its content alone."""
+    (content,) = store._database.execute("SELECT content FROM outcomes WHERE key = ?", (key,)).fetchone()
+    sha256 = hashlib.sha256(content).hexdigest()
+    store._database.execute("UPDATE outcomes SET sha256 = ? WHERE key = ?", (sha256, key))
+
+
+KEYS = [hashlib.sha256(bytes([number])).hexdigest()[:32] for number in range(40)]
+
+
+def filled(place: Path, old: bool) -> bytes:
+    """A store with an outcome for each of KEYS, its loss the key's number; closed, as bytes."""
+    store = Store(place)
+    for number, key in enumerate(KEYS):
+        store.put(key, outcome(number))
+        if old:
+            in_the_old_form(store, key)
+    store.close()
+    return place.read_bytes()
+
+
+def index_page(content: bytes | bytearray) -> int:
+    """Where the page begins on which SQLite keeps the order of the keys."""
+    (start,) = (at for at in range(0, len(content), 4096) if content[at] == 10)
+    return start
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_an_entry_in_either_form_is_read(place, old):
+    filled(place, old)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [found(Store(place), key).test_loss for key in KEYS] == list(range(40))
+
+
+@pytest.mark.parametrize(("part", "old"), [("index", False), ("index", True), ("entry", False)])
+def test_no_outcome_passes_for_another_keys(place, part, old):
+    """One bit makes one key another: in the index alone, or in the entry, from which the index was made anew."""
+    store = Store(place)
+    store.put("0" * 31 + "b", outcome(1.0))
+    if old:
+        in_the_old_form(store, "0" * 31 + "b")
+    if part == "entry":
+        store._database.execute("UPDATE outcomes SET key = ?", ("0" * 31 + "c",))
+    store.close()
+    if part == "index":
+        content = bytearray(place.read_bytes())
+        content[content.index(b"0" * 31 + b"b", index_page(content)) + 31] ^= 1
+        place.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"entry 0*c of the store .* is damaged and will be computed again"):
+        assert Store(place).get("0" * 31 + "c") is None
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("part", ["anywhere", "in the index"])
+def test_flipped_bits_never_give_a_wrong_outcome(place, old, part):
+    content = filled(place, old)
+    first, last = (index_page(content), index_page(content) + 4096) if part == "in the index" else (0, len(content))
+    draw, right, missing = random.Random(0), 0, 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        for _ in range(draw.choice((1, 1, 3))):
+            damaged[draw.randrange(first, last)] ^= 1 << draw.randrange(8)
+        for file in place.parent.iterdir():
+            file.unlink()
+        place.write_bytes(damaged)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                store = Store(place)
+            except InputError:
+                continue
+            for number, key in enumerate(KEYS):
+                try:
+                    got = store.get(key)
+                except InputError:
+                    got = None
+                assert got is None or got.test_loss == number
+                right, missing = right + (got is not None), missing + (got is None)
+            store.close()
+    assert right > 2000 and missing > 20
+
+
 def test_a_file_that_is_no_store_is_refused(place):
     place.parent.mkdir()
     place.write_text("no database at all, but long enough to look like one " * 100)
@@ -83,6 +187,38 @@ def test_a_store_that_cannot_be_made_is_refused(tmp_path):
         Store(tmp_path / "file" / "store.sqlite")
     with pytest.raises(InputError, match="cannot be opened for writing"):
         Store(tmp_path)
+
+
+@pytest.fixture
+def read_only():
+    """A store that this user may read and not write."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        Store(f"{folder}/store.sqlite").close()
+        Path(folder, "store.sqlite").chmod(0o444)
+        Path(folder).chmod(0o755)
+        if user == 0:
+            os.seteuid(65534)  # the administrator may write everything
+        yield Path(folder, "store.sqlite")
+        os.seteuid(user)
+
+
+def test_a_store_that_may_only_be_read_is_told_before_training(read_only):
+    with pytest.raises(
+        InputError, match="cannot be opened for writing .*readonly.*; make it writable, or name another"
+    ):
+        Store(read_only)
+
+
+def test_what_cannot_be_written_is_told_by_its_cause(place):
+    store = Store(place)
+    store._database.execute("PRAGMA max_page_count = 3")  # a full disk
+    with pytest.raises(InputError, match=r"cannot be written \(database or disk is full\); free some space, or name"):
+        for number in range(100):
+            store.put(str(number), outcome(number))
+    store._database.execute("PRAGMA query_only = ON")
+    with pytest.raises(InputError, match="cannot be written .*; make it writable, or name another file with --store"):
+        store.put("a", outcome())
 
 
 def test_damage_of_the_whole_file_is_told(place):

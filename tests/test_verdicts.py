@@ -3,19 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_records import falling, made_up
+from made_up_records import FRACTIONS, falling, made_up
 
-from dropnet_core.claims import Claim, parse
+from dropnet_core.claims import Call, Claim, parse
+from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL, Measured
 from dropnet_core.errors import InputError
 from dropnet_core.evidence import Evidence, Missing, Seeds
-from dropnet_core.primitives import FAILS, HOLDS, OPEN
+from dropnet_core.primitives import measure
 from dropnet_core.verdicts import (
     CONFIRMED,
     INCONCLUSIVE,
+    NO_DIFFERENCE,
     NOT_CONFIRMED,
     NOT_RUN,
     NOT_TESTED,
     PARTLY,
+    PARTLY_RUN,
     Judged,
     Source,
     holm,
@@ -50,8 +53,16 @@ def source(*tables: pd.DataFrame) -> Source:
         ([HOLDS, FAILS, OPEN], PARTLY),
         ([HOLDS, OPEN], INCONCLUSIVE),
         ([OPEN], INCONCLUSIVE),
-        ([HOLDS, NOT_RUN], NOT_RUN),
-        ([FAILS, NOT_RUN], NOT_RUN),
+        ([HOLDS, SMALL], PARTLY),
+        ([HOLDS, SMALL, OPEN], PARTLY),
+        ([FAILS, SMALL], NOT_CONFIRMED),
+        ([SMALL, SMALL], NO_DIFFERENCE),
+        ([SMALL, OPEN], INCONCLUSIVE),
+        ([HOLDS, NOT_RUN], PARTLY_RUN),
+        ([FAILS, NOT_RUN], PARTLY_RUN),
+        ([OPEN, NOT_RUN, NOT_RUN], PARTLY_RUN),
+        ([NOT_RUN, NOT_RUN], NOT_RUN),
+        ([NOT_RUN, NOT_TESTED], NOT_RUN),
         ([], NOT_RUN),
     ],
 )
@@ -61,7 +72,7 @@ def test_the_rule(outcomes: list[str], expected: str) -> None:
 
 def test_fewer_than_six_seeds_are_at_most_inconclusive() -> None:
     assert verdict([HOLDS, HOLDS], few_seeds=True) == INCONCLUSIVE
-    assert verdict([HOLDS, NOT_RUN], few_seeds=True) == NOT_RUN
+    assert verdict([HOLDS, NOT_RUN], few_seeds=True) == PARTLY_RUN
     sure = claim("PAIR(mnist-fc40-fc40; min, max; 0.1, 0.5)")
     few, enough = (judge(sure, source(made_up({"min": 0.95, "max": 0.9}, seeds=n))) for n in (5, 6))
     assert few.tests[0].outcome == HOLDS  # by its interval
@@ -110,7 +121,7 @@ def test_what_is_missing_is_said_and_the_rest_is_still_tested() -> None:
         "PAIR(mnist-fc40-fc40; min, random; x=0.1); PAIR(mnist-fc40-fc40; min, max; x=0.01)"
     )
     judged = judge(claim(tests), source(made_up({"min": 0.95, "max": 0.9})))
-    assert judged.verdict == NOT_RUN
+    assert judged.verdict == PARTLY_RUN
     assert [test.outcome for test in judged.tests] == [HOLDS, NOT_RUN, NOT_RUN, NOT_RUN]
     assert [test.missing for test in judged.tests[1:]] == [
         "no records", "no records of random", "no seed reaches the place in all curves",
@@ -123,6 +134,17 @@ def test_the_share_of_collapsed_trainings_stands_beside_a_test() -> None:
     assert test.collapsed_text == "min 0 %, max 100 %"
     (cliff,) = judge(claim("CLIFF(mnist-fc40-fc40; max; 0.6)"), source(records)).tests
     assert cliff.collapsed_text == "max 92 %"  # 12 of the 13 cycles from 0.525 down, not the nearest one alone
+
+
+def test_the_share_of_collapsed_trainings_is_that_of_the_window_the_test_looks_at() -> None:
+    """min_layer empties the layer of 20 nodes by counting alone at 3 of 60 units; no test looks there."""
+    layered = [0.9 if fraction > 0.07 else 0.1 for fraction in FRACTIONS]
+    records = made_up({"min": 0.95, "min_layer": layered}, "mnist-fc20-fc40", spread=0.001)
+    (test,) = judge(claim("PAIR(mnist-fc20-fc40; min, min_layer; 0.05, 0.5)"), source(records)).tests
+    assert test.collapsed_text == "min 0 %, min_layer 0 %"  # the window ends at 5/60
+    empty = records.assign(units_per_layer="0+5")
+    (share,) = judge(claim("SHARE(mnist-fc20-fc40; min_layer; layers=0; x=0.08)"), source(empty)).tests
+    assert share.collapsed_text == "min_layer 0 %"  # counted at the cycle above
 
 
 def test_later_is_not_tested_and_says_why() -> None:
@@ -144,10 +166,25 @@ def test_a_summary_follows_from_the_claims_it_names() -> None:
 
     assert summed("A1").verdict == CONFIRMED
     assert summed("A1 A2").verdict == PARTLY and summed("A1 A2").reason == "A1 confirmed; A2 not confirmed"
-    assert summed("A5").verdict == PARTLY and summed("A1 A3").verdict == NOT_RUN
+    assert (
+        summed("A5").verdict == PARTLY and summed("A1 A3").verdict == PARTLY_RUN and summed("A3 A4").verdict == NOT_RUN
+    )
     assert summed("A1 A4").verdict == INCONCLUSIVE  # one part was never tested
     for unknown in ("Z9", "S1"):
         with pytest.raises(InputError, match="unknown claim with tests of its own"):
             summed(unknown)
     with pytest.raises(InputError, match="sums up others"):
         judge(claim("SUMMARY(A1)"), source())
+
+
+def test_the_intervals_of_a_claim_hold_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    among: list[int] = []
+
+    def spy(call: Call, evidence: Evidence, given: float | None, tests: int) -> Measured:
+        among.append(tests)
+        return measure(call, evidence, given, tests)
+
+    monkeypatch.setattr("dropnet_core.verdicts.measure", spy)
+    tests = "DROP(mnist-fc40-fc40; min; x=0.1); DROP(mnist-fc40-fc40; min; x=0.2); DROP(mnist-fc40-fc40; min; x=0.3)"
+    judge(claim(tests), source(made_up({"min": 0.9})))
+    assert among == [3, 3, 3]

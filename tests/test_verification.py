@@ -1,16 +1,21 @@
 """Records computed again."""
 
+from pathlib import Path
+
 import pytest
 from tiny_runs import small
 
 from dropnet_core.data import DATA_SETS
 from dropnet_core.errors import InputError
+from dropnet_core.experiments import experiment
+from dropnet_core.plausible import faults
 from dropnet_core.records import read, write
 from dropnet_core.running import run
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
-from dropnet_core.verification import by_lot, verify
+from dropnet_core.verification import by_lot, confirmed_name, not_there, verify
 
+RESULTS = Path(__file__).parent.parent / "results"
 SETTINGS = {"max_epochs": 2, "batch_size": 16}
 
 
@@ -84,6 +89,60 @@ def test_another_machine_is_recognised(table, column):
     table[column] = "another"
     (verdict,) = verify(table[:1], SETTINGS)
     assert verdict.grade == "equal" and not verdict.same_machine
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("parameters", 1, "1 are not the parameters of '4+3', 287"),
+        ("macs", 1, "1 are not the macs"),
+        ("units_remaining", 6, "6 units and the fraction 1 do not fit"),
+        ("fraction_remaining", 0.9, "do not fit"),
+        ("curve", "max", "'max' is no curve of the metric 'min'"),
+        ("curve", "min@exact@abs_of_mean", "is no curve"),
+        ("stop", "fraction 2", "a stop fraction lies at or above 0"),
+        ("score", "mean", "unknown score 'mean'"),
+        ("data_sha256", "0", "no data_sha256"),
+    ],
+)
+def test_what_is_exact_on_every_machine_excuses_no_other(table, column, value, words):
+    table["hardware"] = "another"
+    table[column] = table[column].astype(object)
+    table.at[0, column] = value
+    if column in ("stop", "score", "data_sha256"):
+        assert words in faults(table)[0]
+        return
+    (verdict,) = verify(table[:1], SETTINGS)
+    assert verdict.failed and not verdict.same_machine and verdict.grade == "different"
+    assert words in verdict.fault and words in str(verdict)
+    assert not next(verify(table[1:2], SETTINGS)).failed
+
+
+def test_what_a_file_lacks_is_named(table):
+    assert not_there(table) == []
+    run = table[(table["seed"] == 1) & (table["metric"] == "max_layer")]
+    assert not_there(table.drop(index=run.index)) == ["max_layer, seed 1: the whole run"]
+    assert not_there(table.drop(index=run.index[-1])) == ["max_layer, seed 1: what follows cycle 2"]
+
+
+def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of):
+    assert confirmed_name(table_of(), SETTINGS)  # a name without digits
+    own = small(seeds=0)
+    settings = {
+        "data": "tiny", "network": "fc4-fc3", "metrics": own.metrics, "selection": own.selection, "p": own.p,
+        "stops": own.stops, **SETTINGS,
+    }  # fmt: skip
+    name = experiment("mnist-fc40-fc40").variant(settings).name
+    table = table_of(seeds=0).assign(experiment=name)
+    assert confirmed_name(table, SETTINGS)
+    assert not confirmed_name(table.assign(score="abs_of_mean"), SETTINGS)
+    assert not confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS)
+    assert not confirmed_name(table, {})
+
+
+def test_the_committed_changed_experiments_bear_the_right_names():
+    for name, settings in (("oracle-fc20-fc20+9ea250", {}), ("reinit-fc20-fc20+37d81e", {"shuffle": True})):
+        assert confirmed_name(read(RESULTS / f"{name}.csv"), settings)
 
 
 def test_a_run_that_ends_earlier_now_is_different(table):

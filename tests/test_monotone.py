@@ -1,0 +1,119 @@
+"""Worse evidence never makes an outcome milder, and more seeds with the same values never turn it round."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropnet_core.claims import parse
+from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL
+from dropnet_core.evidence import Seeds
+from dropnet_core.primitives import measure
+from dropnet_core.verdicts import NOT_CONFIRMED, verdict
+
+FRACTIONS = np.array([1.0, 0.5, 0.1])
+LEVEL, DEAD = 0.7, 0.1
+HARSHER = {HOLDS: 0, OPEN: 1, SMALL: 2, FAILS: 3}
+
+ONE = {
+    "PAIR": "PAIR(cifar10-conv128x4; a, b; x=0.1)",
+    "DROP": "DROP(cifar10-conv128x4; a; x=0.1)",
+    "EQ": "EQ(cifar10-conv128x4; b, a; x=0.1)",
+    "CLIFF": "CLIFF(cifar10-conv128x4; b; 0.1)",
+}
+"""Calls that are the less true the lower a is at the last cycle; EQ where a is the lower one already."""
+
+
+def outcome(text: str, a: np.ndarray, b: np.ndarray) -> str:
+    """Of a test on two curves that have these accuracies (seeds,) at the last cycle, and LEVEL before it."""
+    (call,) = parse(text)
+
+    def curve(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return FRACTIONS, np.column_stack([np.full(len(values), LEVEL)] * 2 + [values])
+
+    measured = measure(call, Seeds(call.experiment, {name: curve(values) for name, values in (("a", a), ("b", b))}))
+    return measured.decide([gap.p_value for gap in measured.pairs]).outcome
+
+
+seeds = st.integers(6, 12)
+small = st.floats(-0.06, 0.06).map(lambda x: round(x, 4))
+
+
+@st.composite
+def worsened(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The curves a and b, and a again with some of its seeds worse, a few of them dead."""
+    n = draw(seeds)
+    b = LEVEL + np.array(draw(st.lists(small, min_size=n, max_size=n)))
+    behind = draw(st.sampled_from([0.0, 0.03, 0.06]))
+    a = b - behind + np.array(draw(st.lists(small, min_size=n, max_size=n))) / draw(st.sampled_from([1, 4]))
+    loss = np.array(draw(st.lists(st.sampled_from([0.0, 0.0, 0.001, 0.01, 0.03, 0.2, 1.0]), min_size=n, max_size=n)))
+    return a, b, np.maximum(a - loss, DEAD)
+
+
+@settings(max_examples=150, deadline=None)
+@given(worsened())
+@pytest.mark.parametrize("kind", ["PAIR", "DROP"])
+def test_worse_accuracies_never_make_an_outcome_milder(kind: str, case: tuple[np.ndarray, ...]) -> None:
+    a, b, worse = case
+    assert HARSHER[outcome(ONE[kind], worse, b)] >= HARSHER[outcome(ONE[kind], a, b)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(worsened())
+@pytest.mark.parametrize("kind", ["EQ", "CLIFF"])
+def test_what_fails_goes_on_failing_when_it_gets_worse(kind: str, case: tuple[np.ndarray, ...]) -> None:
+    """EQ fails on either side, so it may first come closer; a CLIFF that is none is judged as long as a lives."""
+    a, b, worse = case
+    if outcome(ONE[kind], a, b) == FAILS and (kind == "CLIFF" or a.mean() < b.mean()) and worse.mean() > 0.2:
+        assert outcome(ONE[kind], worse, b) == FAILS
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(small, min_size=6, max_size=9), st.sampled_from([2, 4]))
+def test_more_seeds_with_the_same_values_never_turn_an_outcome_round(gaps: list[float], times: int) -> None:
+    b = np.full(len(gaps), LEVEL)
+    for kind in ("PAIR", "EQ", "DROP"):
+        before = outcome(ONE[kind], b + np.array(gaps), b)
+        after = outcome(ONE[kind], np.tile(b + np.array(gaps), times), np.tile(b, times))
+        assert {before, after} != {HOLDS, FAILS}
+        if before in (HOLDS, FAILS) and kind != "EQ":
+            assert after == before
+
+
+def test_a_small_lead_does_not_fail_with_15_seeds_and_hold_with_60() -> None:
+    """The lead of the smallest kind: .004 on average, which 15 seeds do not show and the margin excludes."""
+    gaps = np.random.default_rng(3).standard_normal(15)
+    gaps = 0.004 + 0.0095 * (gaps - gaps.mean()) / gaps.std(ddof=1)
+    b, call = np.full(15, LEVEL), "PAIR(mnist-conv64-conv64; a, b; x=0.1)"
+    assert outcome(call, b + gaps, b) == SMALL
+    assert outcome(call, np.tile(b + gaps, 4), np.tile(b, 4)) == HOLDS
+
+
+@pytest.mark.parametrize("dead", [1, 3, 7, 14])
+@pytest.mark.parametrize("kind", ["DROP", "EQ", "PAIR"])
+def test_a_clear_failure_stays_one_when_seeds_also_die(kind: str, dead: int) -> None:
+    draw = np.random.default_rng(dead)
+    b = LEVEL + 0.01 * draw.standard_normal(15)
+    a = b - 0.045 + 0.01 * draw.standard_normal(15)
+    died = np.where(np.arange(15) < dead, DEAD, a)
+    assert outcome(ONE[kind], a, b) == FAILS
+    assert outcome(ONE[kind], died, b) == FAILS
+
+
+def test_a_capped_loss_confirms_nothing() -> None:
+    """A dead seed weighs as much against "lost nothing" as ever: the cap only serves to show a loss."""
+    a = np.full(15, LEVEL)
+    a[0] = DEAD
+    assert outcome(ONE["DROP"], a, np.full(15, LEVEL)) == OPEN
+    assert outcome(ONE["EQ"], a, np.full(15, LEVEL)) == OPEN
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(list(HARSHER)), min_size=1, max_size=5), st.data())
+def test_a_claim_that_is_not_confirmed_stays_so_when_one_of_its_tests_gets_worse(
+    outcomes: list[str], data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(outcomes) - 1))
+    worse = data.draw(st.sampled_from([said for said in HARSHER if HARSHER[said] >= HARSHER[outcomes[place]]]))
+    if verdict(outcomes) == NOT_CONFIRMED:
+        assert verdict([*outcomes[:place], worse, *outcomes[place + 1 :]]) == NOT_CONFIRMED
