@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from dropnet_core.experiments import seeds_text
+from dropnet_core.provenance import rounding
 from dropnet_core.records import COLUMNS, cannot_write, check_name, complete, merge, read, trainings, write
 
 
@@ -18,19 +19,22 @@ from dropnet_core.records import COLUMNS, cannot_write, check_name, complete, me
 class Merged:
     """What became of rows that were merged into a file.
 
-    added    rows that were not there
-    already  rows that stood there equal
-    refused  rows that stood there otherwise; those in the file stay
+    added      rows that were not there
+    already    rows that stood there equal
+    refused    rows that stood there otherwise; those in the file stay
+    roundings  whose arithmetic the file's rows were rounded by (see `provenance`)
     """
 
     file: Path
     added: int
     already: int
     refused: int
+    roundings: tuple[str, ...]
 
     def __str__(self) -> str:
         rest = f"{self.already:,} already there, {self.refused:,} refused"
-        return f"{self.file}: {self.added:,} rows added, {rest}"
+        mixed = f"; rounded by {' and by '.join(self.roundings)}" if self.added and len(self.roundings) > 1 else ""
+        return f"{self.file}: {self.added:,} rows added, {rest}{mixed}"
 
 
 def file_of(experiment: str, folder: Path) -> Path:
@@ -90,8 +94,15 @@ def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[Merged]:
         file, added = file_of(name, folder), len(after) - len(before[name])
         if added:
             write(after, file)
-        done.append(Merged(file, added, sum(map(len, parts[name])) - added - refused, refused))
+        already = sum(map(len, parts[name])) - added - refused
+        done.append(Merged(file, added, already, refused, roundings(after)))
     return done
+
+
+def roundings(table: pd.DataFrame) -> tuple[str, ...]:
+    """Whose arithmetic records were rounded by, each named once."""
+    makers = table[["engine", "hardware"]].drop_duplicates().to_dict("records")
+    return tuple(sorted({rounding({str(column): str(value) for column, value in maker.items()}) for maker in makers}))
 
 
 def summary(folder: Path) -> pd.DataFrame:

@@ -19,8 +19,8 @@ class Board:
 
     Equal jobs are one: the unpruned network of a seed is trained once for all metrics. `told` is called with
     each outcome, trained or found, and a run that it takes on. Outcomes of another `rounding` (see `provenance`) count
-    as missing, unless it is empty. `found` and `trained` hold, by job key, the engines that made the outcomes which were
-    looked up and those which were delivered.
+    as missing, unless it is empty. `found` and `trained` hold, by job key, the engines that made the outcomes that were
+    looked up and those that were delivered.
     """
 
     store: Store
