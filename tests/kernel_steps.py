@@ -1,6 +1,6 @@
 """Runs a kernel by itself: arrays are laid into a memory, with gaps between them that no kernel may read or write.
 
-Most tests lay small whole numbers. Their sums and products are exact in float32, in any order, and are compared exactly.
+Most tests lay small whole numbers. Their sums and products are exact in float32, in any order, and compared exactly.
 """
 
 from collections.abc import Callable

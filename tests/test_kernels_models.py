@@ -52,7 +52,7 @@ class Case:
 
 def made(name: str, shape: tuple[int, int, int], size: int, count: int) -> Case:
     """Bright spots on black, of several brightnesses, so that rows of windows are dark at both ends."""
-    draw, (channels, height, width) = np.random.default_rng(size), shape
+    draw, (height, width) = np.random.default_rng(size), shape[1:]
     images = draw.integers(0, 256, (count, *shape)) * (draw.random((count, *shape)) < 0.6)
     images[:, :, : height // 4], images[:, :, :, : width // 4], images[:, :, :, width - width // 5 :] = 0, 0, 0
     labels = torch.from_numpy(draw.integers(0, 5, count))
@@ -146,3 +146,17 @@ def test_a_weight_that_is_no_number_is_told_even_where_all_pixels_are_black(name
         model, layout = case.model()
         model.weight(i)[0, 0] = bad  # of the first pixel, which is black in all images
         assert np.isnan(model.judge(layout)[0]) and np.isnan(model.epoch([layout], 0.1)[0])
+
+
+@pytest.mark.parametrize("name", ["fc5-fc9", "conv3-conv4"])
+def test_bytes_and_the_floats_that_they_stand_for_teach_the_same_bits(name):
+    """Augmented images are floats."""
+    case = made(name, (1, 17, 19), 32, 100)
+    images, labels = case.data.train.images.numpy(), case.data.train.labels.numpy()
+    _, lay_out = model_of(case.network, case.weights, case.size)
+    memories = []
+    for own in (images, images.astype(np.float32) / np.float32(255)):
+        model, _ = case.model()
+        told = model.epoch([lay_out(own, labels, case.size)], 0.1), model.judge(lay_out(own, labels, case.size))
+        memories.append((told, model.memory[: model.end_of_weights].tobytes()))
+    assert memories[0] == memories[1]
