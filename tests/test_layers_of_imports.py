@@ -20,10 +20,11 @@ architecture deep networks layers compaction
 selection schedules stops metrics
 augmentation training free_memory
 runs algorithm oracle
+progress provenance
 engines
-memory provenance store scheduler workers
+memory store scheduler workers
 experiments making records plausible
-progress running smaller results forecast verification overview ledger
+running smaller results forecast verification overview ledger
 stats published readings effects kappa
 figure_data charts curve_styles descriptions diagram plots augmentation_figure layer_map explorer kappa_plots
 claims estimates decisions evidence primitives printed verdicts verdict_words scorecard discrepancies error_rates

@@ -63,7 +63,7 @@ def test_a_changed_number_is_found(table):
     table.loc[3, "test_accuracy"] += 0.1
     verdicts = list(verify(table.iloc[2:5], SETTINGS))
     assert [verdict.grade for verdict in verdicts] == ["equal", "different", "equal"]
-    assert list(verdicts[1].differences) == ["test_accuracy"] and verdicts[1].same_machine
+    assert list(verdicts[1].differences) == ["test_accuracy"] and verdicts[1].same_bits
     assert str(verdicts[0]) == "small min, seed 0, cycle 2: equal"
     assert str(verdicts[1]).startswith("small min, seed 0, cycle 3: different (test_accuracy 0.")
 
@@ -74,7 +74,7 @@ def test_a_changed_number_is_found(table):
         ("test_loss", 1 + 1e-4, "within rounding"),
         ("test_loss", 1.1, "different"),
         ("validation_accuracy", 1 + 1e-4, "within rounding"),
-        ("epochs", 2, "different"),
+        ("epochs", 2, "stopped at another epoch"),
         ("units_remaining", 2, "different"),
         ("test_loss", 1 + 1e-12, "equal"),
     ],
@@ -84,11 +84,28 @@ def test_rounding_is_told_from_differences(table, column, factor, grade):
     assert grades(table[:1]) == [grade]
 
 
-@pytest.mark.parametrize("column", ["hardware", "torch"])
-def test_another_machine_is_recognised(table, column):
-    table[column] = "another"
-    (verdict,) = verify(table[:1], SETTINGS)
-    assert verdict.grade == "equal" and not verdict.same_machine
+@pytest.mark.parametrize("column", ["hardware", "torch", "version"])
+def test_equal_bits_are_asked_of_pytorch_on_the_same_machine_and_of_the_kernels_everywhere(table_of, column):
+    for engine, everywhere in (("compact", False), ("kernels", True)):
+        table = table_of(engine, seeds=0)
+        assert next(verify(table[:1], SETTINGS)).same_bits
+        table[column] = "another"
+        (verdict,) = verify(table[:1], SETTINGS)
+        assert verdict.grade == "equal" and verdict.same_bits == everywhere
+        table["test_loss"] *= 1 + 1e-4
+        (verdict,) = verify(table[:1], SETTINGS)
+        assert verdict.grade == "within rounding" and verdict.failed == everywhere
+
+
+def test_records_of_an_engine_that_is_gone_are_computed_by_the_kernels(table):
+    table["engine"], table["version"] = "stacked", "0.1.0"
+    table.loc[1, "epochs"] += 3
+    table.loc[1, "test_accuracy"] += 0.1
+    table.loc[2, "units_per_layer"] = "2+2"
+    verdicts = list(verify(table[:3], SETTINGS))
+    assert [verdict.grade for verdict in verdicts] == ["equal", "stopped at another epoch", "different"]
+    assert not verdicts[1].same_bits and not verdicts[1].failed and verdicts[2].failed
+    assert list(verdicts[1].differences) == ["test_accuracy", "epochs"]
 
 
 @pytest.mark.parametrize(
@@ -106,14 +123,14 @@ def test_another_machine_is_recognised(table, column):
     ],
 )
 def test_what_is_exact_on_every_machine_excuses_no_other(table, column, value, words):
-    table["hardware"] = "another"
+    table["engine"], table["version"] = "compact", "another"
     table[column] = table[column].astype(object)
     table.at[0, column] = value
     if column in ("stop", "score", "data_sha256"):
         assert words in faults(table)[0]
         return
     (verdict,) = verify(table[:1], SETTINGS)
-    assert verdict.failed and not verdict.same_machine and verdict.grade == "different"
+    assert verdict.failed and not verdict.same_bits and verdict.grade == "different"
     assert words in verdict.fault and words in str(verdict)
     assert not next(verify(table[1:2], SETTINGS)).failed
 
@@ -157,7 +174,7 @@ def test_a_run_that_ends_earlier_now_is_different(table):
         ("recipe", "abc", SETTINGS, "were made by recipe abc, not by .* --set max_epochs=2"),
         ("seed", 0, {}, "give the settings they were made with"),
         ("data_sha256", "0", SETTINGS, "its checksum differs"),
-        ("engine", "stakced", SETTINGS, "unknown engine 'stakced'; did you mean 'stacked'"),
+        ("engine", "kernel", SETTINGS, "unknown engine 'kernel'; did you mean 'kernels'"),
         ("metric", "mim", SETTINGS, "unknown metric 'mim'"),
         ("data", "elsewhere", SETTINGS, "unknown data set 'elsewhere'"),
     ],
