@@ -5,10 +5,22 @@ from tiny_runs import small
 
 from dropnet_core import memory
 from dropnet_core.data import DATA_SETS, DataSet, Split
+from dropnet_core.engines.kernels.engine import bytes_of_model, model_of
+from dropnet_core.engines.kernels.presentation import Presentation
 from dropnet_core.errors import InputError
 from dropnet_core.masks import Mask
-from dropnet_core.memory import WORKER, Held, at_peak, check_memory, course, largest_batch, pass_bytes, step_bytes
-from dropnet_core.networks import describe
+from dropnet_core.memory import (
+    WORKER,
+    Held,
+    at_peak,
+    check_memory,
+    course,
+    images_bytes,
+    largest_batch,
+    pass_bytes,
+    step_bytes,
+)  # fmt: skip
+from dropnet_core.networks import describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.running import Prepared
 from dropnet_core.runs import Job
@@ -76,17 +88,6 @@ def test_what_a_step_keeps_of_vgg19_counted_by_hand():
     normed = sum(width * side for width, side in maps.items()) + 128 * 4
     kept = 4 * (3 * 1024 + values + normed + normed // 4) + 8 * normed // 4  # and the pooled maps
     assert kept < per_image < kept + 4 * 2 * 16 * 1024
-
-
-def test_the_buffers_of_the_step_written_by_hand_count():
-    """Of the second convolution, in tiles: what they read, twice; their products; the planes of the pool; the value."""
-    network, count = describe("conv16-conv24", (1, 16, 16), 10), 300
-    tiles = 16 * count
-    second = 4 * (2 * 16 * tiles * 16 + 16 * tiles * 24 + 10 * tiles * 24 + tiles * 24)
-    assert second < step_bytes(network, count) < 2.5 * second
-    assert step_bytes(network, count) > 2 * step_bytes(network, count, masked=True)  # by autograd
-    for recipe in (Recipe(augment="affine"), Recipe(precision="bf16")):  # by autograd, too
-        assert step_bytes(network, count, recipe) < step_bytes(network, count) / 2
 
 
 def test_precision_masks_and_images_count():
@@ -172,15 +173,42 @@ def test_memory_is_checked_for_the_engine_that_is_chosen(images, free, monkeypat
         Prepared.of(trial, "reference", "cpu")
 
 
-def test_a_stack_holds_all_images_twice_more(images, free):
-    network = describe("fc40-fc20", (3, 64, 64), 2)
-    held, training = 2 * 320 * 3 * 64 * 64, max(step_bytes(network, 32), pass_bytes(network, 250))
-    free(training + held)
-    check_memory(network, Recipe(), images, CPU, engine="stacked")
-    free(training + held - 1)
-    check_memory(network, Recipe(), images, CPU, engine="compact")
-    with pytest.raises(InputError, match="scoring with 250 images"):
-        check_memory(network, Recipe(), images, CPU, engine="stacked")
+@pytest.mark.parametrize("name", ["fc40-fc20", "conv8-conv4-fc9"])
+@pytest.mark.parametrize("batch", [32, 50])
+def test_what_the_kernels_hold_is_what_their_check_predicts(name, batch, free):
+    """A network's numbers, and images of which a third is lit, laid out; with an order of their own, once more."""
+    draw = torch.Generator().manual_seed(0)
+    train, few = (
+        Split(torch.randint(1, 256, (n, 3, 20, 20), dtype=torch.uint8, generator=draw), torch.arange(n) % 2)
+        for n in (300, 40)
+    )
+    for split in (train, few):
+        split.images[:, :, 7:] = 0
+    data = DataSet.of("stripes", train, few, few, classes=2)
+    network, recipe = describe(name, data.shape, data.classes), Recipe(batch_size=batch)
+    model, lay_out = model_of(network, initial_weights(network, 0), batch)
+    assert bytes_of_model(network, batch) == model.memory.nbytes
+    presented = Presentation(data)
+    held = sum(size_of(presented.part(part, lay_out, batch)) for part in data.parts)
+    predicted = images_bytes("kernels", network, recipe, data)
+    print(f"{name}, batches of {batch}: images {held:,} bytes laid out, {predicted:,} predicted")
+    assert held / 1.35 < predicted < held * 1.35
+    again = size_of(next(presented.epoch(torch.arange(300), None, lay_out, batch)))
+    shuffled = images_bytes("kernels", network, Recipe(batch_size=batch, shuffle=True), data)
+    assert held + again < 1.35 * shuffled and shuffled > predicted
+    weights = memory.SETS * 4 * sum(torch.Size(shape).numel() for shape in network.weight_shapes().values())
+    free(weights + predicted + model.memory.nbytes)
+    check_memory(network, recipe, data, CPU, engine="kernels")
+    free(weights + predicted + model.memory.nbytes - 1)
+    with pytest.raises(InputError, match=f"training with {batch} images of 20x20 pixels .*; take a narrower network"):
+        check_memory(network, recipe, data, CPU, engine="kernels")
+
+
+def size_of(layout: object) -> int:
+    """Bytes of all arrays in a layout."""
+    if isinstance(layout, tuple):
+        return sum(map(size_of, layout))
+    return getattr(layout, "nbytes", 0)
 
 
 def test_several_workers_need_several_times_as_much(images, free):

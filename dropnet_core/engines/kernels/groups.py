@@ -44,6 +44,12 @@ def grouped(images: np.ndarray, labels: np.ndarray, size: int) -> Groups:
     return Groups(pixels, answers, counts, live, per_batch)
 
 
+def padded(count: int, size: int) -> int:
+    """How many images there is room for in the groups of so many images in batches of `size`."""
+    whole, rest = divmod(count, size)
+    return (whole * -(-size // IMAGES) + -(-rest // IMAGES)) * IMAGES
+
+
 @compiled
 def _lay_out(
     images: Any, labels: Any, starts: Any, counts: Any, height: int, width: int, pixels: Any, answers: Any, live: Any

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dropnet_core.augmentation import moved
 from dropnet_core.data import DataSet
+from dropnet_core.engines.kernels.groups import padded
 from dropnet_core.engines.kernels.lit import indices, listed
 from dropnet_core.engines.kernels.map_kernels import IMAGES
 from dropnet_core.networks import Network
@@ -65,15 +66,19 @@ class Presentation:
 def bytes_of_images(network: Network, recipe: Recipe, data: DataSet) -> int:
     """About how many bytes the images of a data set take, laid out for a network.
 
-    A dense layer's lists hold three or six bytes for each lit pixel and its value, and the same for each batch;
-    convolutions read all pixels. An epoch with an order or with images of its own has a part of them once more.
+    A dense layer's lists hold an index and a value for each lit pixel of an image, and the same for each batch;
+    convolutions read all pixels, of whole groups. An epoch that has an order, or images, of its own lays out a part of
+    them once more.
     """
-    every = sum(split.images.numel() for split in data.parts.values())
-    lit = sum(int(torch.count_nonzero(split.images)) for split in data.parts.values())
-    index = 2 * indices(math.prod(network.shape)).itemsize
-    stored = (index + 2) * lit if network.all_dense else every
+    size, pixels = recipe.batch_size, math.prod(network.shape)
+    index = 2 * indices(pixels).itemsize
+    if network.all_dense:
+        stored = (index + 2) * sum(int(torch.count_nonzero(split.images)) for split in data.parts.values())
+    else:
+        sizes = {"train": size, "validation": IMAGES, "test": IMAGES}
+        stored = sum(padded(len(split), sizes[part]) * pixels for part, split in data.parts.items())
     if not recipe.seeded:
         return stored
     each = torch.float32.itemsize if recipe.augment != "none" else 1
-    again = (index + 2 * each if network.all_dense else each) + each
-    return stored + min(CHUNK, len(data.train)) * math.prod(network.shape) * again
+    images, again = min(CHUNK, len(data.train)), index + 2 * each if network.all_dense else each
+    return stored + (images * each + padded(images, size) * again) * pixels
