@@ -3,7 +3,10 @@
 import copy
 import multiprocessing
 import pickle
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +20,13 @@ from dropnet_core.runs import Job
 MASK = Mask([[True, False, True, True], [True, True, False]])
 JOB = Job(Recipe(), NETWORK, seed=0, weights=1, mask=MASK)
 
-WAYS = {
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    **{
-        f"pickle {protocol}": lambda thing, protocol=protocol: pickle.loads(pickle.dumps(thing, protocol))
-        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
-    },
+
+def pickled(protocol: int, thing: Any) -> Any:
+    return pickle.loads(pickle.dumps(thing, protocol))
+
+
+WAYS: dict[str, Callable[[Any], Any]] = {"copy": copy.copy, "deepcopy": copy.deepcopy} | {
+    f"pickle {protocol}": partial(pickled, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
 }
 
 
