@@ -55,7 +55,8 @@ def settings(notebook: Notebook, name: str, value: Any, folder: Any) -> dict[str
     elif (name, value) == ("size", 0):
         given["data"] = "cifar10"
     if name in ("paper", "fixed") and isinstance(notebook.defaults[name], list):
-        given |= {key: value for key in ("paper", "fixed")}
+        place = notebook.defaults[name].index(value)
+        given |= {key: notebook.defaults[key][place] for key in ("paper", "fixed")}
     return given
 
 
@@ -99,10 +100,17 @@ def test_a_wrong_value_is_refused_before_any_training(notebook, name, value, tra
     assert not trained
 
 
-def test_fixed_must_name_as_many_experiments_as_paper(trained, monkeypatch):
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"paper": "kappa-fc40-fc40"}, "fixed names one experiment for each in paper, not 2 for 1"),
+        ({"paper": "mnist-fc40-fc40", "fixed": "mnist-fc40-fc40"}, "no run of these records was stopped by kappa"),
+    ],
+)
+def test_experiments_that_cannot_be_compared_are_refused_before_any_training(given, message, trained, monkeypatch):
     (kappa,) = [notebook for notebook in ALL if notebook.name == "kappa"]
-    with pytest.raises(InputError, match=r"fixed names one experiment for each in paper, not 2 for 1"):
-        kappa.run({"paper": "kappa-fc40-fc40"}, monkeypatch)
+    with pytest.raises(InputError, match=message):
+        kappa.run(given, monkeypatch)
     assert not trained
 
 
