@@ -63,7 +63,8 @@ def layer_shares(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def group_shares(records: pd.DataFrame, groups: Mapping[str, Sequence[int]]) -> pd.DataFrame:
     """The share of the units left in groups of layers: a row a (metric, cycle), a column a group and "others".
 
-    groups  for each group's name its layers, counted from 1; layers in none of them are the others
+    groups  for each group's name its layers, counted from 1; layers in none of them are the others. A group of
+            which the network has no layer gets no column
 
     Raises InputError as `layer_map` does.
     """
@@ -71,7 +72,7 @@ def group_shares(records: pd.DataFrame, groups: Mapping[str, Sequence[int]]) -> 
     group_of = {layer: name for name, layers in groups.items() for layer in layers}
     units = counts.T.groupby(lambda layer: group_of.get(layer, "others")).sum().T
     first = units.groupby(level="metric").transform("first")
-    return (units / first)[[*groups, *({"others"} & set(units))]]
+    return (units / first)[[name for name in (*groups, "others") if name in units]]
 
 
 def _cells(axes: Axes, table: pd.DataFrame) -> None:

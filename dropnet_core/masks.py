@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """One boolean array (units,) for each masked layer; True means kept. Immutable and hashable.
+    """One boolean array (units,) for each masked layer; True means kept. Immutable and hashable, and so are its copies.
 
     A mask multiplies the value *after* a unit's activation (paper, Algorithm 1): a dropped unit is silent in
     training, validation and test, its bias included.
@@ -61,6 +62,9 @@ class Mask:
     def text(self) -> str:
         """A short exact form, the layers' bits in hexadecimal: what a store keeps."""
         return "|".join(f"{len(layer)}:{np.packbits(layer).tobytes().hex()}" for layer in self.layers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.layers,)  # made anew by whoever copies or unpickles it: numpy would thaw the arrays
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mask) and self.text() == other.text()

@@ -62,3 +62,12 @@ def test_a_file_that_is_replaced_on_the_way_is_refused(folder):
     decode(folder, value=7, stamp="other")
     with pytest.raises(InputError, match="was replaced while a worker process started; start again"):
         reopened(split.file, split.labels, split.mark)
+
+
+def test_kept_labels_that_declare_petabytes_are_decoded_again(folder):
+    expected = decode(folder).train.labels
+    with (folder / "train_labels.npy").open("wb") as stream:
+        header = {"descr": "<i8", "fortran_order": False, "shape": (10**15,)}
+        np.lib.format.write_array_header_1_0(stream, header)
+    with pytest.warns(UserWarning, match="are damaged .*Unable to allocate.* and are decoded again"):
+        assert torch.equal(decode(folder).train.labels, expected)

@@ -1,7 +1,9 @@
 """Data files: found, downloaded, and refused when they are not what they should be."""
 
 import hashlib
+import os
 import pickle
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,6 +125,14 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, content, words):
     assert read_whole(SOURCE, tmp_path, "set/two") == b"second"
 
 
+def test_a_file_of_another_size_is_not_read(tmp_path, monkeypatch):
+    with (put_files(tmp_path) / "set" / "one").open("r+b") as file:
+        file.truncate(7 * 2**30)  # takes no room on the disk
+    monkeypatch.setattr(Path, "read_bytes", lambda file: pytest.fail("it is read"))
+    with pytest.raises(InputError, match="one is damaged: 7,516,192,768 bytes instead of 10"):
+        read_whole(SOURCE, tmp_path, "set/one")
+
+
 @pytest.mark.parametrize(("name", "source"), [("mnist", mnist.MNIST), ("cifar10", cifar.CIFAR10)])
 def test_a_truncated_data_set_is_refused(tmp_path, monkeypatch, name, source):
     for file in source.files:
@@ -133,7 +143,7 @@ def test_a_truncated_data_set_is_refused(tmp_path, monkeypatch, name, source):
         load(name)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign", "petabytes"])
 def test_a_damaged_embedded_file_is_named(tmp_path, monkeypatch, damage):
     content = bytearray((Path(mnist.__file__).parent / mnist.EMBEDDED).read_bytes())
     if damage == "cut":
@@ -147,6 +157,13 @@ def test_a_damaged_embedded_file_is_named(tmp_path, monkeypatch, damage):
         arrays = mnist.embedded()
         arrays["test_labels"][0] ^= 1
         np.savez(tmp_path / mnist.EMBEDDED, allow_pickle=False, **arrays)
+    if damage == "petabytes":
+        with (
+            zipfile.ZipFile(tmp_path / mnist.EMBEDDED, "w") as archive,
+            archive.open("train_images.npy", "w") as stream,
+        ):
+            header = {"descr": "|u1", "fortran_order": False, "shape": (10**15,)}
+            np.lib.format.write_array_header_1_0(stream, header)
     monkeypatch.setattr(mnist.resources, "files", lambda package: tmp_path)
     with pytest.raises(InputError, match=r"mnist5k.npz, a file of this package, is damaged .*install"):
         mnist.mnist5k()
@@ -165,6 +182,28 @@ def test_cifar_batches_are_read_as_planes():
     images, labels = read_batch(pickle.dumps({b"data": rows, b"labels": [4, 7]}))
     assert images.shape == (2, 3, 32, 32) and images[1, 1, 0, 0] == 200 and images.sum() == 200
     assert labels.tolist() == [4, 7]
+
+
+class Harm:
+    """Its pickle calls a function, as any pickle may."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    ("function", "named"), [(os.mkdir, r"\w+.mkdir"), (eval, "builtins.eval"), (np.save, r"numpy\S*.save")]
+)
+def test_a_cifar_batch_calls_nothing(tmp_path, monkeypatch, function, named):
+    monkeypatch.chdir(tmp_path)
+    argument = "__import__('os').mkdir('harm')" if function is eval else "harm"
+    content = pickle.dumps({b"data": Harm(function, argument, *([np.ones(2)] if function is np.save else []))})
+    with pytest.raises(InputError, match=f"no batch of CIFAR-10 .it asks for {named}.; fetch the data set again"):
+        read_batch(content)
+    assert not list(tmp_path.iterdir())
 
 
 def test_torchvision_can_be_imported_here():

@@ -1,15 +1,18 @@
 """A user's own images: folders, zips, and what can be wrong with them."""
 
 import io
+import struct
+import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from dropnet_core.data import load
+from dropnet_core.data import images, load
 from dropnet_core.errors import InputError
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
@@ -197,6 +200,135 @@ def test_a_zip_that_is_cut_off_or_altered_is_refused(tmp_path):
     first = whole.index(b"cat/000.png") + len("cat/000.png")
     path.write_bytes(whole[: first + 20] + bytes([whole[first + 20] ^ 255]) + whole[first + 21 :])
     with pytest.raises(InputError, match=r"a.zip is damaged or locked at cat/000.png"):
+        load(f"imagefolder:{path}")
+
+
+POSTSCRIPT = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 6 4
+%%EndComments
+200 0 0 setrgbcolor clippath fill showpage
+%%EOF
+"""
+
+
+def other_format(form: str) -> bytes:
+    return POSTSCRIPT if form == "EPS" else png(form=form)
+
+
+@pytest.mark.parametrize("form", ["EPS", "PCX", "TGA", "SGI", "PDF"])
+def test_only_the_formats_that_are_meant_are_opened(place, form, tmp_path, monkeypatch):
+    """Whatever a file is called. Pillow would hand PostScript to Ghostscript: here, one that leaves a trace."""
+    called = tmp_path / "called"
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "gs"
+    program.write_text(f"#!/bin/sh\necho 10 >> {called}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    with pytest.raises(InputError) as caught:
+        load(f"imagefolder:{written(place, classes() | {'dog/a.png': other_format(form)})}")
+    assert not called.exists()
+    assert f"dog/a.png in {place} cannot be decoded: it is no PNG or JPEG or BMP" in str(caught.value)
+
+
+@pytest.mark.parametrize(("suffix", "form"), [(s, f) for s in ("png", "jpg") for f in images.FORMATS])
+def test_each_format_that_is_meant_is_opened_under_any_suffix(tmp_path, suffix, form):
+    parts = {f"{part}/{name}/0.png": png() for part in ("train", "val", "test") for name in ("cat", "dog")}
+    path = written(tmp_path / "a", parts | {f"test/cat/0.{suffix}": png(size=(32, 32), form=form)})
+    assert load(f"imagefolder:{path}").test.images[0].amax((1, 2)).float() == pytest.approx([200, 0, 0], abs=8)
+
+
+@pytest.mark.parametrize("content", [b"this is no image", b"", cut_off(), POSTSCRIPT], ids=["text", "", "cut", "EPS"])
+def test_a_message_names_the_image_and_no_object_in_memory(place, content):
+    with pytest.raises(InputError) as caught:
+        load(f"imagefolder:{written(place, broken(content))}")
+    assert str(caught.value).startswith(f"the image dog/bad.jpg in {place} cannot be decoded")
+    assert "0x" not in str(caught.value) and "BytesIO" not in str(caught.value)
+
+
+def large_png(width: int, height: int) -> bytes:
+    """A PNG that declares so many pixels, and has none."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore:Image size")
+@pytest.mark.parametrize("size", [(9_500, 9_500), (20_000, 20_000), (2**31 - 1, 2**31 - 1)])
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(place, size, monkeypatch):
+    monkeypatch.setattr(images.ImageOps, "exif_transpose", lambda image: pytest.fail("it is decoded"))
+    with pytest.raises(InputError, match=r"dog/bad.jpg in .* has more than 89,478,485 pixels; reduce it"):
+        load(f"imagefolder:{written(place, {'dog/bad.jpg': large_png(*size)} | {'elk/0.png': png()})}")
+
+
+def in_zip(path: Path, member: str, declared: int | None = None, sum_of: bytes | None = None) -> Path:
+    """Change, in both places where a zip has them, a member's declared size and checksum."""
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(member)
+    content = bytearray(path.read_bytes())
+    central = content.index(member.encode(), content.index(b"PK\x01\x02")) - 46
+    for start, at in ((info.header_offset, 14), (central, 16)):
+        if sum_of is not None:
+            struct.pack_into("<I", content, start + at, zlib.crc32(sum_of))
+        if declared is not None:
+            struct.pack_into("<I", content, start + at + 8, declared)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("declared", [7 * 2**29, 400_000_000])
+def test_a_member_that_declares_more_than_any_image_has_is_not_unpacked(tmp_path, declared, monkeypatch):
+    path = in_zip(written(tmp_path / "a.zip", classes()), "cat/000.png", declared)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("it is unpacked"))
+    with pytest.raises(InputError, match=rf"cat/000.png in .* has {declared:,} bytes, more than any image"):
+        load(f"imagefolder:{path}")
+
+
+@pytest.mark.parametrize("summed", ["what is declared", "what comes out"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_member_that_yields_more_than_it_declares_is_not_unpacked_further(tmp_path, method, summed):
+    """A picture, with 20 MB behind it that are not declared."""
+    image, path = png((1, 2, 3)), tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in ({"cat/0.png": image + bytes(20_000_000)} | classes()).items():
+            archive.writestr(name, content)
+    in_zip(path, "cat/0.png", len(image), image if summed == "what is declared" else None)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"a.zip is damaged .*at cat/0.png"):
+            load(f"imagefolder:{path}")
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_member_that_yields_less_than_it_declares_is_refused(tmp_path):
+    files = classes()
+    path = in_zip(written(tmp_path / "a.zip", files), "cat/000.png", len(files["cat/000.png"]) + 1)
+    with pytest.raises(InputError, match=r"a.zip is damaged at cat/000.png: it declares .* come out"):
+        load(f"imagefolder:{path}")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_method_that_cannot_be_stopped_half_way_is_refused(tmp_path, method):
+    """A gigabyte of zeros is some seven hundred bytes of bzip2, which Python unpacks in one go."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in classes().items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match=r"cat/000.png in .* is not packed by the usual method, deflate; pack"):
+        load(f"imagefolder:{path}")
+
+
+def test_a_file_that_is_larger_than_any_image_is_not_read(tmp_path, monkeypatch):
+    path = written(tmp_path / "a", classes())
+    with (path / "cat" / "000.png").open("r+b") as file:
+        file.truncate(7 * 2**30)  # takes no room on the disk
+    monkeypatch.setattr(Path, "read_bytes", lambda file: pytest.fail("it is read"))
+    with pytest.raises(InputError, match=r"000.png has 7,516,192,768 bytes, more than any image"):
         load(f"imagefolder:{path}")
 
 

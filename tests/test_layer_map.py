@@ -40,6 +40,7 @@ def test_groups_of_layers_are_weighed_by_their_units():
     assert left.to_dict("list") == {"first and last": [1, 3 / 10, 1, 9 / 10], "others": [1, 3 / 4, 1, 1 / 4]}
     assert list(left.index) == [("min", 0), ("min", 1), ("max@exact", 0), ("max@exact", 1)]
     assert list(group_shares(RECORDS, {"all": (1, 2, 3)})) == ["all"]
+    assert list(group_shares(RECORDS, {"beyond": (4, 5), "all": (1, 2, 3)})) == ["all"]  # of another network
 
 
 def test_no_records_are_refused():

@@ -8,7 +8,15 @@ import yaml
 
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import experiment
-from dropnet_core.notebook import check_cells, declared_types, earlier_records, fits, provenance, says
+from dropnet_core.notebook import (
+    check_cells,
+    check_values,
+    declared_types,
+    earlier_records,
+    fits,
+    provenance,
+    says,
+)
 from dropnet_core.records import COLUMNS
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -60,6 +68,45 @@ def test_a_bad_parameter_is_named_with_its_remedy(line, message):
 def test_without_papermill_there_is_nothing_to_check():
     check_cells(["", DECLARED, "p = 'anything'"])
     check_cells([""])
+
+
+def test_one_item_given_for_a_list_becomes_one():
+    values = {"p": 0.2, "seeds": 3, "metrics": "min", "label": None, "fast": True}
+    check_values(["", "%matplotlib inline", DECLARED], values)
+    assert values == {"p": 0.2, "seeds": [3], "metrics": ["min"], "label": None, "fast": True}
+    values["seeds"] = range(3)  # by a reader who edits the cell
+    check_values(["", DECLARED], values)
+    assert values["seeds"] == range(3)
+
+
+@pytest.mark.parametrize(
+    ("name", "annotation", "value", "message"),
+    [
+        ("interval", "str", "T", "unknown interval 'T'.* Known: bootstrap, paper, t"),
+        ("paper", "str", "mnist-fc40-fc4", "unknown experiment .* did you mean 'mnist-fc40-fc40'"),
+        ("paper", "list[str]", ["mnist-fc40-fc40", "b"], "unknown experiment 'b'"),
+        ("quantity", "str", "accuracy", "unknown quantity 'accuracy'; did you mean"),
+        ("x", "str", "units", "unknown x axis 'units'; did you mean 'units_remaining'"),
+        ("lowest", "float", 1.0, "a stop fraction lies at or above 0 and below 1"),
+        ("fractions", "list[float]", [0.5, 0.0], "fractions holds 0.0; give a number above 0, at most 1"),
+        ("margin", "float", -0.1, "margin holds -0.1"),
+        ("margin", "float", float("nan"), "margin holds nan"),
+        ("trials", "int", 0, "trials holds 0"),
+        ("records", "str", "nowhere", "records is 'nowhere', which is no folder"),
+        ("file", "str", "speed.csv", "there is no file 'speed.csv' in"),
+        ("seeds", "list[int]", [], "seeds is an empty list"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_or_without_papermill(name, annotation, value, message):
+    with pytest.raises(InputError, match=message):
+        check_values(["", f"{name}: {annotation} = 0"], {name: value})
+
+
+def test_records_of_a_changed_experiment_can_be_compared_with(tmp_path, monkeypatch):
+    monkeypatch.setenv("DROPNET_RESULTS", str(tmp_path))
+    (tmp_path / "mnist-fc40-fc40+3fa2b1.csv").touch()
+    check_values(["paper: str = ''"], {"paper": "mnist-fc40-fc40+3fa2b1"})
+    check_values(["file: str = ''"], {"file": "benchmarks/speed.csv"})  # which may not have been measured yet
 
 
 def parameters_cell(notebook: Path) -> str:

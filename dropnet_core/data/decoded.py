@@ -128,7 +128,7 @@ def opened(folder: Path, stamp: str, name: str, classes: int) -> DataSet | None:
         if data.sha256 == about["sha256"]:
             return data
         reason = "their checksum is not the known one"
-    except (OSError, ValueError, KeyError, TypeError, EOFError, InputError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, InputError) as error:
         reason = str(error)
     warnings.warn(f"the decoded images in {folder} are damaged ({reason}) and are decoded again", stacklevel=4)
     return None

@@ -1,6 +1,8 @@
 """Image files in a folder or a zip, read into memory and decoded."""
 
+import copy
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dropnet_core.errors import InputError
 
@@ -17,13 +19,21 @@ Member = tuple[str, ...]  # folders and file name of a file, below the path that
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"))
 
+# What Pillow may take a file for, whatever its suffix: it would hand PostScript to Ghostscript, a program of its own.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+MOST_PIXELS = 89_478_485  # of one image; Pillow warns from there on; decoded, 0.3 GB
+MOST_BYTES = 4 * MOST_PIXELS + 2**20  # of one file: that many pixels with four channels, uncompressed, and a header
+# The decompressors of the others make gigabytes of a few bytes before they can be stopped.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
 
 @dataclass(frozen=True)
 class Images:
     """The image files below a path.
 
     members  folders and file name of each, in alphabetical order; hidden files and folders are left out
-    read     the bytes of a member, or of any other file there; raises InputError if it is missing or damaged
+    read     the bytes of a member, or of any other file there; raises InputError if it is missing, damaged or
+             larger than MOST_BYTES
     """
 
     path: Path
@@ -53,6 +63,8 @@ def open_images(path: Path) -> Iterator[Images]:
 
 def content_of(file: Path) -> bytes:
     try:
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise too_large(f"the file {file}", size)
         return file.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"there is no file {file}") from error
@@ -64,11 +76,30 @@ def unzipped(archive: zipfile.ZipFile, names: Mapping[Member, str], member: Memb
     if member not in names:
         raise InputError(f"there is no file {'/'.join(member)} in {path}")
     name = names[member]
+    declared = archive.getinfo(name)
+    if declared.file_size > MOST_BYTES:
+        raise too_large(f"the file {name} in {path}", declared.file_size)
+    if declared.compress_type not in METHODS:
+        raise InputError(f"{name} in {path} is not packed by the usual method, deflate; pack it again")
+    # Python cuts a member off at the size that it declares; one byte more shows whether that is all of it.
+    asked = copy.copy(declared)
+    asked.file_size = declared.file_size + 1
     try:
-        return archive.read(name)
+        with archive.open(asked) as stream:
+            content = stream.read(asked.file_size)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        # The last two: a compression that Python lacks, a password.
+        # The last two: a version or an encryption that Python lacks, a password.
         raise InputError(f"{path} is damaged or locked at {name} ({error}); pack it again") from error
+    if len(content) != declared.file_size:
+        raise InputError(
+            f"{path} is damaged at {name}: it declares {declared.file_size:,} bytes, and "
+            f"{'more' if len(content) > declared.file_size else f'{len(content):,}'} come out; pack it again"
+        )
+    return content
+
+
+def too_large(what: str, size: int) -> InputError:
+    return InputError(f"{what} has {size:,} bytes, more than any image here, {MOST_BYTES:,}; replace or remove it")
 
 
 def selected(members: Iterable[Member]) -> tuple[Member, ...]:
@@ -86,16 +117,24 @@ def selected(members: Iterable[Member]) -> tuple[Member, ...]:
 def decode(images: Images, member: Member, size: int, colour: bool) -> np.ndarray:
     """One image as uint8 (3 or 1, size, size): upright, RGB or grey, resized without keeping its proportions.
 
-    Raises InputError, naming the image, if it cannot be read or decoded, or has more than 8 bits a channel.
+    Raises InputError, naming the image, if it cannot be read or decoded, is of none of FORMATS, or has more than
+    MOST_PIXELS or more than 8 bits a channel.
     """
     name = f"{'/'.join(member)} in {images.path}"
     content = images.read(member)
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:  # reads no more than the header
+            if math.prod(image.size) > MOST_PIXELS:
+                raise Image.DecompressionBombError
             many_bits = image.mode.startswith(("I", "F"))
             upright = ImageOps.exif_transpose(image).convert("RGB" if colour else "L")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(f"the image {name} has more than {MOST_PIXELS:,} pixels; reduce it") from None
+    except UnidentifiedImageError:  # its own words name an object in memory
+        raise InputError(f"the image {name} cannot be decoded: it is no {' or '.join(FORMATS)}; replace it") from None
     except Exception as error:  # Pillow's readers raise a dozen kinds; each means that this file is no good
-        raise InputError(f"the image {name} cannot be decoded ({error}); replace or remove it") from None
+        reason = str(error) or type(error).__name__
+        raise InputError(f"the image {name} cannot be decoded ({reason}); replace or remove it") from None
     if many_bits:
         raise InputError(f"the image {name} has more than 8 bits a channel; save it with 8")
     pixels = np.asarray(upright.resize((size, size), Image.Resampling.BILINEAR))

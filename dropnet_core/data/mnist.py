@@ -83,7 +83,7 @@ def mnist5k() -> DataSet:
         arrays = embedded()
         train, validation, test = (split_of(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in PARTS)
         data = DataSet.of("mnist5k", train, validation, test, classes=10)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise damaged(str(error)) from error
     if data.sha256 != SHA256_5K:
         raise damaged("its checksum is not the known one")

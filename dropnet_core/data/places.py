@@ -91,11 +91,12 @@ def read_whole(source: Source, folder: Path, file: str) -> bytes:
     path, (size, sha256) = folder / file, source.files[file]
     remedy = "delete it, and it is fetched again, or put an intact copy in its place"
     try:
-        content = path.read_bytes()
+        found = path.stat().st_size  # asked first: a wrong file may be larger than the memory
+        content = path.read_bytes() if found == size else b""
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
     if len(content) != size:
-        raise InputError(f"{path} is damaged: {len(content):,} bytes instead of {size:,}; {remedy}")
+        raise InputError(f"{path} is damaged: {found:,} bytes instead of {size:,}; {remedy}")
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(f"{path} is altered: its SHA-256 is not the known one; {remedy}")
     return content
