@@ -16,12 +16,9 @@ from dropnet_core.experiments import names
 from dropnet_core.places import results_folder
 from dropnet_core.plural import counted
 from dropnet_core.records import read, trainings
-<<<<<<< HEAD
 from dropnet_core.results import time_spent
-=======
 from dropnet_core.stats import INTERVALS, QUANTITIES
 from dropnet_core.stops import Stop
->>>>>>> inputs
 
 PAGE_WIDTH = 66  # letters of a cell's output that a page shows without scrolling
 SPEED = "benchmarks/speed.csv"  # below the folder of results
