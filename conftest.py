@@ -20,6 +20,8 @@ import pytest
 from build_book import notebook_environment
 from nbval.plugin import IPyNbCell
 
+from dropnet_core.engines import compile_kernels
+
 # 0.93, .5, -1.5e-3, 2e-05; not the 40 of "40 units", not the parts of "2.13.0", not the 5 of "p0.5"
 DECIMAL = re.compile(
     r"(?<![\w.])[-+]?(?:\d+\.\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+)(?!\.?\d)", re.IGNORECASE
@@ -35,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("project")
     if hasattr(config, "workerinput"):
         return  # a worker of pytest-xdist has these from the process that started it
+    compile_kernels()
     folder = TemporaryDirectory(prefix="dropnet-")
     config.add_cleanup(folder.cleanup)
     os.environ.update(notebook_environment(Path(folder.name, "outcomes.sqlite")))

@@ -25,6 +25,8 @@ import nbformat
 from check_pages import missing_in_book
 from PIL import Image
 
+from dropnet_core.engines import compile_kernels
+
 ROOT = Path(__file__).resolve().parent.parent
 # what pages are made of, and what they may include or offer as a download
 STAGED = ("_config.yml", "_toc.yml", "book", "notebooks", "dropnet_core", "results", "CHANGELOG.md")
@@ -60,6 +62,7 @@ def stage(root: Path, target: Path) -> list[Path]:
 
 def execute(notebooks: Sequence[Path]) -> None:
     """Execute notebooks in place, `AT_A_TIME` at once; SystemExit names one that fails, with its error."""
+    compile_kernels()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         futures = [pool.submit(_execute_one, notebook) for notebook in notebooks]
         try:
