@@ -1,10 +1,11 @@
-"""Whether the fast engines and the definition agree in float32, where rounding lets single trainings part."""
+"""Whether the engine and the definition agree in float32, where rounding lets single trainings part."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.stats import ks_2samp, t
 
+from benchmarks.models import ENGINE
 from benchmarks.processes import Crew, cores
 from benchmarks.rows import Row
 from dropnet_core.data import load
@@ -16,7 +17,7 @@ from dropnet_core.repeatable import repeatable
 from dropnet_core.runs import Job
 from dropnet_core.streams import stream
 
-PAIRS = {"fc20-fc20": "stacked", "conv8-conv4": "compact"}
+NETWORKS = "fc40-fc40", "conv16-conv8"
 RECIPE = Recipe(patience=2, max_epochs=30)
 
 
@@ -48,17 +49,17 @@ def trained(engine: str, network: str, seeds: range) -> list[tuple[float, int]]:
     return [(outcomes[job].test_accuracy, outcomes[job].history.epochs) for job in wanted]
 
 
-def agreement(seeds: int = 40, pairs: Mapping[str, str] = PAIRS) -> Iterator[Row]:
-    """Two tests for each network and quantity: the mean difference between the engines over the same seeds, with
-    its 95 % interval (Student's t), and the p value of the two-sample Kolmogorov-Smirnov test."""
+def agreement(seeds: int = 40, networks: Sequence[str] = NETWORKS) -> Iterator[Row]:
+    """Two tests for each network and quantity: the mean difference between the engine and the definition over the same
+    seeds, with its 95 % interval (Student's t), and the p value of the two-sample Kolmogorov-Smirnov test."""
     crew = Crew(cores())
     parts = [range(start, min(start + 5, seeds)) for start in range(0, seeds, 5)]
-    for network, engine in pairs.items():
-        tasks = [(name, network, part) for name in ("reference", engine) for part in parts]
+    for network in networks:
+        tasks = [(name, network, part) for name in ("reference", ENGINE) for part in parts]
         found = [pair for part in crew.share(trained, tasks) for pair in part]
         slow, fast = (np.array(half, dtype=float) for half in (found[:seeds], found[seeds:]))
         for column, (quantity, unit) in enumerate((("test accuracy", "of 1"), ("epochs", "epochs"))):
-            yield from compared(network, quantity, f"{engine}/reference", slow[:, column], fast[:, column], unit)
+            yield from compared(network, quantity, f"{ENGINE}/reference", slow[:, column], fast[:, column], unit)
     crew.close()
 
 

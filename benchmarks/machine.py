@@ -1,4 +1,4 @@
-"""What the processor can do at best: matrix products and moving memory, on all cores at once."""
+"""What one core can do at best: matrix products, and moving memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,13 @@ from time import perf_counter
 
 import torch
 
-from benchmarks.processes import Crew
-
-SIDE = 768  # of the square matrices: 2.4 MB each, about what a core's cache holds
+SIDES = 512, 1024  # of the square matrices: about what a core's cache holds, and more
 MEGABYTES = 128  # of each of the two arrays that are copied: more than a cache holds
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Operations and bytes a second of the whole machine."""
+    """Floating-point operations and bytes a second."""
 
     flops: float
     bandwidth: float
@@ -30,19 +28,18 @@ def best(task: Callable[[], object], times: int) -> float:
     return shortest
 
 
+def product(side: int) -> float:
+    """Operations a second in the product of two square matrices."""
+    left, right, out = (torch.ones(side, side) for _ in range(3))
+    return 2 * side**3 / best(lambda: torch.mm(left, right, out=out), 10)
+
+
 def one_core() -> Peak:
-    """Runs in a process of a crew: the best of some tries with one thread."""
+    """The best of some tries with one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    left, right, product = (torch.ones(SIDE, SIDE) for _ in range(3))
-    flops = 2 * SIDE**3 / best(lambda: torch.mm(left, right, out=product), 20)
+    flops = max(product(side) for side in SIDES)
     source, target = (torch.ones(MEGABYTES * 250_000) for _ in range(2))
     bandwidth = 2 * 4 * source.numel() / best(lambda: target.copy_(source), 5)
     torch.set_num_threads(before)
     return Peak(flops, bandwidth)
-
-
-def peak(crew: Crew) -> Peak:
-    """The sum over processes that measure at the same time."""
-    found = crew.do(one_core)
-    return Peak(sum(one.flops for one in found), sum(one.bandwidth for one in found))

@@ -24,7 +24,7 @@ class Row:
     part      what was measured together, and is replaced together
     quantity  what it is, in `unit`
     way       who did it; "a/b" for a ratio of two
-    at        where: a cycle, a number of networks; empty if there is one only
+    at        where: a cycle, the units of the layers; empty if there is one only
     """
 
     part: str
@@ -48,7 +48,7 @@ class Row:
 
 MEASURED = [field.name for field in fields(Row)]
 COLUMNS = [*MEASURED, "hardware", "cores", "libraries", "version", "created"]
-OTHERS = "keras", "tensorflow", "tensorflow_cpu", "jax"  # what trains beside PyTorch, where it is installed
+OTHERS = "numba", "keras", "tensorflow", "tensorflow_cpu", "jax"  # what computes beside PyTorch, where it is installed
 
 
 def libraries() -> str:
@@ -89,8 +89,11 @@ def read(file: Path) -> pd.DataFrame:
 
 
 def merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """The old table in which the new one's parts stand in place of their earlier measurements."""
-    kept = old[~old["part"].isin(set(new["part"]))]
+    """The old table in which the new one's parts stand in place of their earlier measurements on the same processor;
+    what other processors took stays."""
+    again = set(zip(new["part"], new["hardware"], strict=True))
+    stays = [place not in again for place in zip(old["part"], old["hardware"], strict=True)]
+    kept = old[np.array(stays, dtype=bool)]
     return new.reset_index(drop=True) if kept.empty else pd.concat([kept, new], ignore_index=True)
 
 

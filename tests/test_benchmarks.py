@@ -8,17 +8,23 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import keras_way, rows, speed, ways
+from benchmarks import keras_way, rows, speed, steps, ways
 from benchmarks.__main__ import PARTS, main
 from benchmarks.agreement import compared, jobs
 from benchmarks.costs import Cost, along, schedule
 from benchmarks.machine import Peak
 from benchmarks.memory import peak_so_far
-from benchmarks.models import MODELS, digits
+from benchmarks.models import MODELS, Model, digits
 from benchmarks.processes import Crew
-from benchmarks.profile import watched
+from benchmarks.profile import profile, watched
 from benchmarks.rows import Row
-from benchmarks.speed import OTHERS, Bench, schedules
+from benchmarks.speed import OTHERS, Bench, Costs, schedules
+from benchmarks.summary import summary
+from benchmarks.ways import Seconds
+from dropnet_core.compaction import shrink
+from dropnet_core.engines.kernels.engine import model_of
+from dropnet_core.engines.kernels.groups import grouped
+from dropnet_core.engines.kernels.lit import listed
 from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
@@ -57,13 +63,78 @@ def test_the_schedules_of_the_models_end_at_the_papers_fractions():
     assert model.roughly().measured_cycles == [0, len(model.masks) - 1]
 
 
-def test_arithmetic_and_traffic_of_an_epoch_counted_by_hand():
-    model, cycle = MODELS["model1"], 1
-    macs, first = 784 * 32 + 32 * 32 + 32 * 10, 784 * 32
-    assert speed.arithmetic(model, cycle) == 2 * (54_000 * (3 * macs - first) + 16_000 * macs)
-    parameters = macs + 32 + 32 + 10
-    values = 784 + 4 * (32 + 32)
-    assert speed.traffic(model, cycle) == 4 * (3 * parameters * 54_000 / 32 + values * 54_000)
+def lit(count: int, height: int, width: int, *places: tuple[int, int, int]) -> np.ndarray:
+    """Images (count, 1, height, width), bytes, black but for places (image, row, column)."""
+    images = np.zeros((count, 1, height, width), np.uint8)
+    for image, row, column in places:
+        images[image, 0, row, column] = 9
+    return images
+
+
+def test_products_and_traffic_of_a_dense_network_counted_by_hand():
+    network = describe("fc5-fc3", (1, 6, 4), 10)
+    layout = listed(lit(64, 6, 4, (0, 0, 0), (0, 1, 1), (40, 0, 0)), np.zeros(64, np.int64), 32)
+    assert steps.products(network, layout) == 2 * 3 * 5 + 3 * 64 * (5 * 3 + 3 * 10)
+    parameters = 24 * 5 + 5 + 5 * 3 + 3 + 3 * 10 + 10
+    by_image = 2 * 4 * 2  # two lists, filled up to four entries of two bytes
+    by_batch = 3 * (1 + 2 * 2)  # three pixels, each with a list filled up to two entries
+    assert steps.traffic(network, layout) == by_image + by_batch + 4 * (2 * 3 * parameters + 4 * 64 * (5 + 3 + 10))
+
+
+def test_products_and_traffic_of_a_convolutional_network_counted_by_hand():
+    network = describe("conv5-conv3-dense4", (1, 12, 10), 10)
+    layout = grouped(lit(64, 12, 10, (0, 0, 0), (40, 5, 5)), np.zeros(64, np.int64), 32)
+    live = 1 + 2 * 2  # window i reaches from pixel 2i - 1 to 2i + 2: 0 lies in the first, 5 in the third and fourth
+    first, second = 2 * 36 * 5 * live * 32, 3 * 16 * 5 * 3 * (3 * 2) * 64
+    dense = 3 * 64 * (3 * (3 * 2) * 4 + 4 * 10)
+    assert steps.products(network, layout) == first + second + dense
+    parameters = 9 * 5 + 5 + 9 * 5 * 3 + 3 + 18 * 4 + 4 + 4 * 10 + 10
+    values = 5 * (6 * 5) + 3 * (3 * 2) + 4 + 10
+    assert steps.traffic(network, layout) == 64 * 12 * 10 + 4 * (2 * 3 * parameters + 4 * 64 * values)
+
+
+@pytest.mark.parametrize("name", ["model1", "model2"])
+def test_a_step_is_one_of_32_images_of_the_network_that_a_cycle_leaves(name):
+    model, split = MODELS[name], digits(640).train
+    small = shrink(model.network, model.masks[9])
+    weights = {key: torch.zeros(shape) for key, shape in small.weight_shapes().items()}
+    _, lay_out = model_of(small, weights, 32)
+    layout = lay_out(split.images.numpy(), split.labels.numpy(), 32)
+    found = steps.step(model, 9)
+    assert found.flops == 2 * steps.products(small, layout) / 20
+    assert found.moved == steps.traffic(small, layout) / 20
+    assert found.seconds > 0
+
+
+def test_steps_are_measured_down_to_a_tenth_of_the_units():
+    for model in MODELS.values():
+        left = [model.masks[cycle].fraction_remaining for cycle in steps.cycles(model)]
+        assert left[0] == 1 and left[-1] <= 0.1 < left[-2]
+
+
+def test_shares_are_those_of_the_limits_of_the_same_round(monkeypatch):
+    peaks = iter([Peak(100.0, 50.0), Peak(200.0, 50.0)])
+    taken = iter([1.0, 2.0, 4.0] * 2)
+
+    class OneProcess:
+        def __init__(self, count):
+            assert count == 1
+
+        def do(self, task, *arguments):
+            return [next(peaks)] if task is steps.one_core else [steps.Step(next(taken), 40.0, 10.0)]
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(steps, "Crew", OneProcess)
+    model = Model("Short", "fc40-fc30", 0.05, 32, 1, 1, 1)
+    found = list(steps.steps([model], rounds=2, every=8))
+    shares = [(row.at, row.low, row.high) for row in found if row.quantity == "share of peak arithmetic"]
+    assert shares == [("40-30", 0.2, 0.4), ("8-7", 0.1, 0.2), ("4-3", 0.05, 0.1)]
+    whole = {row.quantity: row for row in found if row.at in ("40-30", "")}
+    assert (whole["training step"].value, whole["training step"].unit) == (1000, "ms")
+    assert whole["share of memory bandwidth"].value == 0.2
+    assert whole["matrix product, one core"].high == pytest.approx(2e-7)
 
 
 def test_digits_repeat_and_keep_mnists_proportions():
@@ -87,7 +158,7 @@ def test_the_usual_network_computes_what_the_definition_does(tiny, name):
         np.testing.assert_allclose(total.numpy() / 8, mean, atol=1e-6)
 
 
-@pytest.mark.parametrize("way", ["usual", "usual-1", "reference", "stacked"])
+@pytest.mark.parametrize("way", ["usual", "usual-1", "reference", "kernels"])
 def test_each_way_trains_all_jobs_for_the_epochs_it_is_told(tiny, way, monkeypatch):
     seen = []
 
@@ -99,7 +170,7 @@ def test_each_way_trains_all_jobs_for_the_epochs_it_is_told(tiny, way, monkeypat
     monkeypatch.setitem(ways.WAYS, way, counted)
     network = describe("fc4", tiny.shape, tiny.classes)
     wanted = [Job(Recipe(), network, seed, seed, Mask.full(network.widths)) for seed in (0, 1)]
-    assert ways.seconds(way, wanted, tiny, epochs=2) > 0
+    assert min(ways.seconds(way, wanted, tiny, epochs=2)) > 0
     assert [(job.seed, job.recipe.max_epochs, job.recipe.patience) for job in seen] == [(0, 2, 2), (1, 2, 2)]
 
 
@@ -164,37 +235,44 @@ def test_keras_is_left_out_where_it_is_missing_and_a_line_says_so(monkeypatch, c
     bench.close()
 
 
-def test_the_engine_is_compared_with_each_other_way(monkeypatch):
-    bench, epoch = Bench(), {"usual": 8.0, "usual-1": 4.0, "reference": 2.0, "keras": 16.0, "stacked": 1.0}
-    monkeypatch.setattr(speed, "peak", lambda crew: Peak(1e12, 1e12))
-    monkeypatch.setattr(bench, "cost", lambda way, *rest, **named: Cost(epoch[way], 0.0))
+def test_the_engine_is_compared_with_each_other_way_by_both_clocks(monkeypatch):
+    bench, epoch = Bench(), {"usual": 8.0, "usual-1": 4.0, "reference": 2.0, "keras": 16.0, "kernels": 1.0}
+
+    def cost(way, *rest, **named):
+        return Costs(Cost(epoch[way], 0.0), Cost(epoch[way] ** 2, 0.0))
+
+    monkeypatch.setattr(bench, "cost", cost)
     made = list(schedules(bench, MODELS["model1"].roughly(), 2, (*OTHERS, "keras")))
-    ratios = {row.way: row.value for row in made if row.quantity == "times faster"}
-    assert ratios == {f"stacked/{way}": epoch[way] for way in (*OTHERS, "keras")}
-    hours = {row.way for row in made if row.quantity == "one seed, six metrics"}
-    assert hours == set(epoch)
+    trainings = 1 + 6 * (len(MODELS["model1"].masks) - 1)
+    for clock, power in (("", 1), (", processor time", 2)):
+        ratios = {row.way: row.value for row in made if row.quantity == f"times faster{clock}"}
+        assert ratios == {f"kernels/{way}": epoch[way] ** power for way in (*OTHERS, "keras")}
+        hours = {row.way: row.value for row in made if row.quantity == f"one seed, six metrics{clock}"}
+        assert hours == {way: pytest.approx(s**power * 15 * trainings / 3600, rel=1e-3) for way, s in epoch.items()}
     bench.close()
 
 
-def test_keras_is_given_more_images_and_its_compiling_counts_once(monkeypatch):
+def test_a_measurement_has_as_many_images_and_networks_as_suit_the_way(monkeypatch):
+    """Keras's compiling counts once, and so do two threads that share out the work of two cores."""
     bench, given = Bench(), []
 
     def do(task, way, model, cycle, networks, images, epochs):
-        given.append((way, images))
-        return [3.0 + epochs]  # seconds: three to compile, one an epoch
+        given.append((way, networks, images))
+        return [Seconds(3.0 + epochs, 6.0 + 2 * epochs)]  # three to compile, one an epoch
 
     monkeypatch.setattr(bench, "alone", {"keras": SimpleNamespace(do=do, count=1)})
     monkeypatch.setattr(bench, "crew", SimpleNamespace(do=do, count=1, close=lambda: None))
-    model = MODELS["model1"]
-    kept, scaled = (bench.cost(way, model, 0) for way in ("keras", "reference"))
-    assert given == [("keras", 4 * model.images)] * 2 + [("reference", model.images)] * 2
-    whole = 54_000 / model.images
-    assert (kept.around, scaled.around) == pytest.approx((3, 3 * whole))
-    assert (kept.epoch, scaled.epoch) == pytest.approx((whole / 4, whole))
+    monkeypatch.setattr(speed, "cores", lambda: 2)
+    kept, scaled, ours = (bench.cost(way, MODELS["model2"], 0) for way in ("keras", "reference", "kernels"))
+    assert given[::2] == given[1::2] == [("keras", 1, 2560), ("reference", 1, 640), ("kernels", 2, 2560)]
+    whole = 54_000 / 640
+    assert (kept.wall.around, scaled.wall.around) == pytest.approx((3, 3 * whole))
+    assert (kept.wall.epoch, scaled.wall.epoch, ours.wall.epoch) == pytest.approx((whole / 4, whole, whole / 4 / 2))
+    assert kept.processor == kept.wall
 
 
 def row(part: str, value: float) -> Row:
-    return Row.of(part, "Model 1", "times faster", "stacked/usual", "", [value, value + 1, value + 5], "times")
+    return Row.of(part, "Model 1", "times faster", "kernels/usual", "", [value, value + 1, value + 5], "times")
 
 
 def test_a_row_is_the_median_with_its_spread():
@@ -204,16 +282,59 @@ def test_a_row_is_the_median_with_its_spread():
 
 def test_a_part_that_is_measured_again_replaces_its_rows_only(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "OTHERS", ("numpy", "no-such-library"))
-    first = rows.table([row("schedule", 1.0), row("stack", 2.0)])
+    first = rows.table([row("schedule", 1.0), row("steps", 2.0)])
     file = tmp_path / "speed.csv"
     first.to_csv(file, index=False)
     assert rows.read(file)["libraries"].iloc[0].startswith(f"torch {torch.__version__}, numpy 2")
-    again = rows.merged(rows.read(file), rows.table([row("stack", 7.0), row("memory", 3.0)]))
-    assert again["part"].tolist() == ["schedule", "stack", "memory"]
+    again = rows.merged(rows.read(file), rows.table([row("steps", 7.0), row("memory", 3.0)]))
+    assert again["part"].tolist() == ["schedule", "steps", "memory"]
     assert again["value"].tolist() == [2, 8, 4]
     assert rows.merged(rows.read(tmp_path / "none.csv"), first).equals(first)
     text = rows.printed(again)
     assert "times faster" in text and "7 to 12" in text
+
+
+def test_what_another_processor_took_stays(monkeypatch):
+    tables = []
+    for hardware, value in (("Pear 1", 1.0), ("Apple 2", 10.0), ("Pear 1", 100.0)):
+        monkeypatch.setattr(rows, "processor", lambda hardware=hardware: hardware)
+        tables.append(rows.table([row("schedule", value), row("steps", value)]))
+    both = rows.merged(rows.merged(tables[0], tables[1]), tables[2][tables[2]["part"] == "steps"])
+    found = both.set_index(["hardware", "part"])["value"].to_dict()
+    assert found == {
+        ("Pear 1", "schedule"): 2,
+        ("Pear 1", "steps"): 101,
+        ("Apple 2", "schedule"): 11,
+        ("Apple 2", "steps"): 11,
+    }
+    assert len(both) == 4
+
+
+def test_the_summary_has_a_line_for_each_processor_and_network(monkeypatch):
+    tables = []
+    for hardware, times in (("Pear 1", 1.0), ("Apple 2", 2.0)):
+        monkeypatch.setattr(rows, "processor", lambda hardware=hardware: hardware)
+        monkeypatch.setattr(rows, "cores", lambda: 2)
+        quantities = [
+            ("one seed, six metrics", "kernels", 0.01234),
+            ("one seed, six metrics", "usual", 99.0),
+            ("times faster", "kernels/usual", 123.4),
+            ("times faster", "kernels/usual-1", 9.876),
+            ("times faster, processor time", "kernels/usual", 77.0),
+        ]
+        made = [
+            Row.of("schedule", model, quantity, way, "", [times * value], "")
+            for model in ("Model 1", "Model 2")
+            for quantity, way, value in quantities
+        ]
+        tables.append(rows.table(made))
+    assert summary(rows.merged(tables[0], tables[1]))[2:] == [
+        "| Apple 2, 2 cores | Model 1 | 0.0247 | 247 | 19.8 | – |",
+        "| Apple 2, 2 cores | Model 2 | 0.0247 | 247 | 19.8 | – |",
+        "| Pear 1, 2 cores | Model 1 | 0.0123 | 123 | 9.88 | – |",
+        "| Pear 1, 2 cores | Model 2 | 0.0123 | 123 | 9.88 | – |",
+    ]
+    assert len(summary(rows.table([row("deep", 1.0)]))) == 2
 
 
 def test_a_place_that_is_a_number_stays_as_it_was_written(tmp_path):
@@ -233,13 +354,14 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
 
 def test_the_command_keeps_what_it_measures_unless_it_is_quick(tmp_path, monkeypatch, capsys):
     file = tmp_path / "new" / "speed.csv"
-    monkeypatch.setitem(PARTS, "stack", lambda quick: iter([row("stack", 3.0)]))
-    main(["stack", "--quick", "--out", str(file)])
+    monkeypatch.setitem(PARTS, "schedule", lambda quick: iter([row("schedule", 3.0)]))
+    main(["schedule", "--quick", "--out", str(file)])
     assert not file.exists() and "3 to 8" in capsys.readouterr().out
-    main(["stack", "--out", str(file)])
+    main(["schedule", "--out", str(file)])
     assert pd.read_csv(file)["value"].tolist() == [4]
+    assert "| Model 1 | – | 4 | – | – |" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        main(["stakc"])
+        main(["schedlue"])
 
 
 def test_the_two_tests_of_agreement():
@@ -259,6 +381,12 @@ def test_a_watched_function_adds_up_its_time_and_hands_on_what_it_does():
     assert spent["training"] > 0
     with pytest.raises(ZeroDivisionError):
         watched(lambda: 1 / 0, spent, "training")()
+
+
+def test_the_profile_sees_the_engine_at_work():
+    found = {row.way: row.value for row in profile(0.01, epochs=1) if row.quantity == "share of the time"}
+    assert sum(found.values()) == pytest.approx(1, abs=1e-3)
+    assert min(found.values()) > 0 and list(found)[:3] == ["training", "evaluation", "scoring"]
 
 
 def test_a_process_counts_its_own_memory_alone() -> None:
