@@ -19,8 +19,8 @@ from dropnet_core.data import Split, load
 from dropnet_core.engines.kernels.engine import model_of
 from dropnet_core.experiments import Experiment
 from dropnet_core.networks import describe, initial_weights
-from dropnet_core.records import PROVENANCE, as_written
 from dropnet_core.recipe import Recipe
+from dropnet_core.records import PROVENANCE, as_written
 from dropnet_core.running import run
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
@@ -61,7 +61,8 @@ def digest(parts: list[bytes]) -> str:
 def of_weights(name: str) -> str:
     """The hash of a network's weights after three epochs on 335 images, and of all that it then answers."""
     split = coloured(some_images(335)) if name.startswith("colour") else some_images(335)
-    network = describe(name.split()[-1], tuple(split.images.shape[1:]), 10)
+    channels, height, width = split.images.shape[1:]
+    network = describe(name.split()[-1], (channels, height, width), 10)
     model, lay_out = model_of(network, initial_weights(network, 0), NETWORKS[name])
     layout = lay_out(split.images.numpy(), split.labels.numpy(), NETWORKS[name])
     told = [model.epoch([layout], 0.1) for _ in range(3)] + [model.judge(layout)]

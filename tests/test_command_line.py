@@ -242,7 +242,7 @@ BAD = [
     ("mnist-fc40-fc40", "--set selection=exakt", "unknown selection 'exakt'; did you mean 'exact'"),
     ("mnist-fc40-fc40", "--set precision=flot64", "unknown precision 'flot64'; did you mean 'float64'"),
     ("mnist-fc40-fc40", "--set precision=tf32", "cpu cannot compute in TF32"),
-    ("mnist-fc40-fc40", "--engine stacked --set precision=bf16", "without shuffling, augmentation or bf16"),
+    ("mnist-fc40-fc40", "--engine kernels --set precision=bf16", "kernels compute in float32; choose 'compact'"),
     ("mnist-fc40-fc40", "--set score=mean", "unknown score 'mean'; did you mean 'mean_of_abs'"),
     ("mnist-fc40-fc40", "--set initial=rewound", "unknown initial 'rewound'; did you mean 'rewind'"),
     (
@@ -266,12 +266,16 @@ BAD = [
         "the device 'cuda' is not there: torch sees 0 GPUs; use 'cpu' or 'auto'",
     ),
     ("mnist-fc40-fc40", "--device gpu", "unknown device 'gpu'"),
-    ("mnist-fc40-fc40", "--engine stakced", "unknown engine 'stakced'; did you mean 'stacked'"),
+    ("mnist-fc40-fc40", "--engine kernals", "unknown engine 'kernals'; did you mean 'kernels'"),
     ("mnist-fc40-fc40", "--workers 0", "workers is a whole number of at least 1"),
     ("mnist-fc40-fc40", "--workers two", "argument --workers: invalid int value: 'two'"),
     ("mnist-fc40-fc40", "--minutes 0", "minutes is a time budget above 0"),
     ("mnist-fc40-fc40", "--seed 0", "unrecognized arguments: --seed 0"),
-    ("mnist-conv64-conv64", "--engine stacked", "the engine 'stacked' trains dense networks"),
+    (
+        "mnist-conv64-conv64",
+        "--engine kernels --set precision=float64",
+        "the engine 'kernels' cannot train conv64-conv64",
+    ),
     ("mnist-fc40-fc40", "--seeds 0-99999999999", "'0-99999999999' makes more than 100,000 seeds; take fewer"),
     ("mnist-fc40-fc40", "--seeds 18446744073709551616", "a seed is at most 9223372036854775807; '184467440"),
     ("mnist-fc40-fc40", "--seeds 9223372036854775808", "at most 9223372036854775807, not 9223372036854775808"),
@@ -462,8 +466,8 @@ def test_records_that_merge_writes_stay_in_its_folder(tmp_path, capsys):
 def test_a_run_says_what_it_found_in_the_store(tmp_path, capsys):
     assert run("--seeds", 0, "--set", "metrics=min", "--engine", "compact") == 0
     assert "in the store" not in capsys.readouterr().out
-    assert run("--seeds", 0, "--set", "metrics=min") == 0
-    assert "all 4 outcomes were found in the store, made by the engine 'compact', not by 'stacked'" in (
+    assert run("--seeds", 0, "--set", "metrics=min", "--engine", "reference") == 0
+    assert "all 4 outcomes were found in the store, made by the engine 'compact', not by 'reference'" in (
         capsys.readouterr().out
     )
     assert run("--seeds", "0-1", "--set", "metrics=min", "--engine", "compact") == 0

@@ -4,7 +4,6 @@ The kernels compute in float32 only. They are held against the reference in floa
 lies as far away; trainings are short, since each further step carries the first roundings on.
 """
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -105,7 +104,8 @@ def test_kernels_agree_with_the_reference_but_for_rounding(tiny, name, size):
     exact, off = defined(tiny, jobs), {}
     for engine in ("reference", "compact", "kernels"):
         found = train_all(engine, tiny, jobs)
-        off[engine] = [max(column) for column in zip(*(gaps(e, found[j]) for e, j in zip(exact, jobs, strict=True)), strict=True)]  # fmt: skip
+        apart = [gaps(outcome, found[job]) for outcome, job in zip(exact, jobs, strict=True)]
+        off[engine] = max(smooth for smooth, _ in apart), max(counted for _, counted in apart)
     print(f"{name} by {size}: " + ", ".join(f"{engine} {a:.1e} ({b:.1e})" for engine, (a, b) in off.items()))
     assert off["kernels"][0] < 2e-6
     assert off["kernels"][1] < 1.01 / 150
@@ -190,10 +190,11 @@ def test_an_outcome_does_not_depend_on_neighbours_or_place(tiny, engine, name):
             assert difference(outcome, other[job]) == 0
 
 
-@pytest.mark.parametrize("name", ["fc4", "fc4-fc3", "conv3-conv2"])
+@pytest.mark.parametrize("name", ["fc4", "conv3-conv2"])
 def test_a_network_that_diverges_is_told_as_the_reference_tells_it(tiny, name):
-    network, told = describe(name, tiny.shape, 3), Counter()
-    for seed in range(6):
+    """Where sums overflow in both directions the order decides between infinite and no number: hence few layers."""
+    network, told = describe(name, tiny.shape, 3), 0
+    for seed in range(8):
         job = Job(Recipe(learning_rate=1e30, max_epochs=3), network, seed, seed, Mask.full(network.widths))
         expected, found = (train_all(engine, tiny, [job])[job] for engine in ("reference", "kernels"))
         assert status(found, 0.34, cut_off=False) == status(expected, 0.34, cut_off=False)
@@ -201,8 +202,8 @@ def test_a_network_that_diverges_is_told_as_the_reference_tells_it(tiny, name):
         for part in HISTORY:
             a, b = getattr(found.history, part), getattr(expected.history, part)
             assert np.isfinite(a).tolist() == np.isfinite(b).tolist()
-        told[found.history.diverged] += 1
-    assert told[True]
+        told += found.history.diverged
+    assert told > 4
 
 
 def test_early_stopping_is_the_references(tiny):
@@ -217,11 +218,13 @@ def test_early_stopping_is_the_references(tiny):
 def test_an_emptied_network_is_trained_once_and_its_record_is_what_training_gives(tiny, monkeypatch):
     for engine, owner, name in (("compact", compact, "trained"), ("kernels", Trainer, "train_bias")):
         jobs = [job for job in some_jobs(tiny, "conv5-conv3", Recipe(max_epochs=30)) if job.mask.has_empty_layer]
-        expected, trained = train_all("reference", tiny, jobs), []
+        expected = train_all("reference", tiny, jobs)
+        trained: list[tuple] = []
+        own = getattr(owner, name)
 
-        def counted(*arguments, do=getattr(owner, name), trained=trained):
+        def counted(*arguments, own=own, trained=trained):
             trained.append(arguments)
-            return do(*arguments)
+            return own(*arguments)
 
         monkeypatch.setattr(owner, name, counted)
         found = train_all(engine, tiny, jobs)

@@ -68,7 +68,7 @@ def test_by_kappa_it_is_the_most_there_can_be(kappa, store, tiny):
     assert len(store) == len(plan.jobs)
 
 
-@pytest.mark.parametrize("engine", ["stacked", "compact"])
+@pytest.mark.parametrize("engine", ["kernels", "compact"])
 def test_costs_are_measured_on_a_part_of_the_data(engine, tiny):
     prepared = Prepared(small(), tiny, NETWORK, engine)
     jobs = list(ahead(small(), NETWORK).jobs.values())
@@ -82,15 +82,15 @@ def test_costs_are_measured_on_a_part_of_the_data(engine, tiny):
 
 
 def test_a_forecast_says_trainings_minutes_and_memory(store, tiny):
-    text = forecast(Prepared(small(), tiny, NETWORK, "stacked"), store, workers=2)
+    text = forecast(Prepared(small(), tiny, NETWORK, "kernels"), store, workers=2)
     assert "small: 4 runs, 14 trainings; the store holds 0 of them, 14 are ahead" in text
-    assert "estimate for the engine 'stacked' with 2 workers" in text and "GB of memory" in text
+    assert "estimate for the engine 'kernels' with 2 workers" in text and "GB of memory" in text
     assert "minutes if a training takes 2 epochs (an assumption" in text and EPOCHS > 2
     assert len(store) == 0
     run(small(), store=store)
-    more = forecast(Prepared(small(seeds=(0, 1, 2)), tiny, NETWORK, "stacked"), store, workers=1)
+    more = forecast(Prepared(small(seeds=(0, 1, 2)), tiny, NETWORK, "kernels"), store, workers=1)
     assert "the store holds 14 of them, 7 are ahead" in more and "as those in the store took" in more
-    done = forecast(Prepared(small(), tiny, NETWORK, "stacked"), store, workers=1)
+    done = forecast(Prepared(small(), tiny, NETWORK, "kernels"), store, workers=1)
     assert done == "small: 4 runs; the store holds all their 14 trainings, none is ahead"
-    kappa = forecast(Prepared(small(stops=Stop("kappa", 0.9)), tiny, NETWORK, "stacked"), store, workers=1)
+    kappa = forecast(Prepared(small(stops=Stop("kappa", 0.9)), tiny, NETWORK, "kernels"), store, workers=1)
     assert "at most " in kappa

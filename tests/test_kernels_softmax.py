@@ -1,5 +1,7 @@
 """Losses, answers and slopes beside their definitions in float64; exponential and logarithm to the last bits."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 from kernel_steps import Memory
@@ -10,7 +12,11 @@ from dropnet_core.engines.kernels.vectors import kernel
 LANES = 16
 
 
-def applied(function, numbers: np.ndarray) -> np.ndarray:
+def numbers(values: Sequence) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def applied(function: Callable, x: np.ndarray) -> np.ndarray:
     """A function of the kernels for each number, float32."""
 
     def emit(emitter, x, vectors):
@@ -19,9 +25,9 @@ def applied(function, numbers: np.ndarray) -> np.ndarray:
             emitter.store(function(emitter, emitter.load(at)), at)
 
     memory = Memory()
-    place = memory.lay(np.pad(numbers, (0, -len(numbers) % LANES)))
-    memory.run(kernel(emit), (place, -(-len(numbers) // LANES)))
-    return memory.numbers[place : place + len(numbers)]
+    place = memory.lay(np.pad(x, (0, -len(x) % LANES)))
+    memory.run(kernel(emit), (place, -(-len(x) // LANES)))
+    return memory.numbers[place : place + len(x)]
 
 
 def units_in_the_last_place(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
@@ -35,10 +41,10 @@ def test_the_exponential_is_exact_to_the_last_bits():
     errors = units_in_the_last_place(applied(exponential, x), np.exp(x.astype(np.float64)))
     print(f"exponential: {errors.max():.3f} units in the last place")
     assert errors.max() < 1.3
-    assert applied(exponential, np.float32([0, -0.0])).tolist() == [1, 1]
-    least = applied(exponential, np.float32([-87, -88, -1e30, -np.inf]))
+    assert applied(exponential, numbers([0, -0.0])).tolist() == [1, 1]
+    least = applied(exponential, numbers([-87, -88, -1e30, -np.inf]))
     assert (least == least[0]).all() and 0 < least[0] < 2e-38
-    assert np.isnan(applied(exponential, np.float32([np.nan]))).all()
+    assert np.isnan(applied(exponential, numbers([np.nan]))).all()
 
 
 def test_the_logarithm_is_exact_to_the_last_bits():
@@ -49,8 +55,8 @@ def test_the_logarithm_is_exact_to_the_last_bits():
     errors = units_in_the_last_place(applied(logarithm, x), exact)
     print(f"logarithm: {errors.max():.3f} units in the last place")
     assert errors.max() < 0.9
-    assert applied(logarithm, np.float32([1])).tolist() == [0]
-    assert np.isnan(applied(logarithm, np.float32([np.nan]))).all()
+    assert applied(logarithm, numbers([1])).tolist() == [0]
+    assert np.isnan(applied(logarithm, numbers([np.nan]))).all()
 
 
 def answers(logits: np.ndarray, labels: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -104,7 +110,7 @@ def test_a_missing_image_has_no_slope_and_no_answer():
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_no_number_makes_loss_and_slopes_none(bad):
     for place in range(3):
-        logits = np.tile(np.float32([[1], [2], [3]]), LANES)
+        logits = np.tile(numbers([[1], [2], [3]]), LANES)
         logits[place, 4] = bad
         slopes, losses, _ = answers(logits, np.zeros(LANES), 1)
         assert np.isnan(losses[4]) and np.isnan(slopes[:, 4]).any()
@@ -114,7 +120,7 @@ def test_what_is_no_number_makes_loss_and_slopes_none(bad):
 
 
 def test_a_class_that_cannot_be_has_no_share_and_an_infinite_loss():
-    logits = np.tile(np.float32([[1], [2], [-np.inf]]), LANES)
+    logits = np.tile(numbers([[1], [2], [-np.inf]]), LANES)
     _, losses, right = answers(logits, np.full(LANES, 2), 1)
     assert (losses == np.inf).all() and not right.any()
     slopes, losses, right = answers(logits, np.full(LANES, 1), 1)

@@ -89,7 +89,7 @@ def test_a_layer_of_tiles(channels, height, width, units):
             memory.run(kernels.settle, (m, own, biases, units, y + at, pooled, winner + at, pooled))
     exact = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (w, bias)]
     pixels = images_first(x).requires_grad_()
-    before = F.relu(F.conv2d(pixels, *exact, padding=1))
+    before = F.relu(F.conv2d(pixels, exact[0], exact[1], padding=1))
     value, seen = F.max_pool2d(before, 2), images_last(before.detach())
     np.testing.assert_array_equal(memory.at(y, units, down, right, IMAGES), images_last(value.detach()))
     watched = np.stack([seen.sum((1, 2)), (seen == 0).sum((1, 2))], axis=1)

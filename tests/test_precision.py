@@ -11,7 +11,7 @@ from test_engines_agree import difference, lacking, some_jobs
 
 from dropnet_core import precision
 from dropnet_core.data import load
-from dropnet_core.engines import engines, fastest
+from dropnet_core.engines import fastest
 from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
@@ -57,7 +57,7 @@ def test_float32_stays_exact_where_somebody_has_asked_pytorch_for_speed():
         torch.set_float32_matmul_precision("highest")
 
 
-@pytest.mark.parametrize("engine", ["reference", "compact", "stacked"])
+@pytest.mark.parametrize("engine", ["reference", "compact"])
 @pytest.mark.parametrize("name", ["float32", "tf32"])
 def test_every_product_of_a_job_is_computed_as_its_recipe_says(tiny, monkeypatch, engine, name):
     """A CPU has no TF32, so what is looked at is whether it is allowed: in training, scoring and the oracle."""
@@ -158,10 +158,10 @@ def test_training_in_bfloat16_reaches_the_accuracy_of_float32(name, epochs):
     assert abs(reached["bf16"] - reached["float32"]) < 0.02
 
 
-def test_the_stack_is_not_chosen_for_bfloat16():
+def test_the_kernels_are_chosen_for_float32_alone():
     dense = describe("fc40-fc40", (1, 28, 28), 10)
-    assert [fastest(dense, Recipe(precision=name)) for name in PRECISIONS] == ["stacked"] * 3 + ["compact"]
-    assert set(engines) >= {"stacked", "compact"}
+    chosen = {name: fastest(dense, Recipe(precision=name), CPU) for name in PRECISIONS}
+    assert chosen == {"float32": "kernels", "float64": "compact", "tf32": "compact", "bf16": "compact"}
 
 
 def test_tf32_is_refused_where_float32_would_stand_in_for_it(monkeypatch):

@@ -40,7 +40,7 @@ def counting(monkeypatch):
 def test_an_experiment_becomes_records():
     table = run(small(), device="cpu")
     assert len(table) == 16 and complete(table) == 4
-    assert set(table["engine"]) == {"stacked"} and set(table["device"]) == {"cpu"}
+    assert set(table["engine"]) == {"kernels"} and set(table["device"]) == {"cpu"}
     assert table["test_accuracy"].between(0, 1).all() and (table["epochs"] == 2).all()
 
 
@@ -52,7 +52,7 @@ def test_what_the_store_holds_is_not_trained_again(counting):
     assert counting == [21]
 
 
-@pytest.mark.parametrize("engine", ["stacked", "compact"])
+@pytest.mark.parametrize("engine", ["kernels", "compact"])
 def test_a_run_alone_is_the_run_beside_others(engine, tmp_path):
     all_metrics = ("min", "max", "random", "min_layer", "max_layer", "apoz")
     crowd = run(small(metrics=all_metrics, seeds=(0, 1, 2)), engine=engine)
@@ -77,7 +77,7 @@ def test_without_time_nothing_is_trained():
     assert len(Store()) == 0
 
 
-@pytest.mark.parametrize("engine", ["stacked", "compact"])
+@pytest.mark.parametrize("engine", ["kernels", "compact"])
 def test_a_loss_that_is_no_number_is_recorded_and_ends_its_run_alone(engine):
     """At this rate some seeds overflow, while in others all units fall silent before."""
     recipe = Recipe(max_epochs=3, batch_size=16, learning_rate=1e30)
@@ -100,8 +100,8 @@ def test_layers_that_empty_are_recorded():
 @pytest.mark.parametrize(
     ("changed", "options", "words"),
     [
-        ({}, {"engine": "stakced"}, "unknown engine 'stakced'; did you mean 'stacked'"),
-        ({"data": "far:away"}, {"engine": "stakced"}, "unknown engine"),  # before data is fetched
+        ({}, {"engine": "kernals"}, "unknown engine 'kernals'; did you mean 'kernels'"),
+        ({"data": "far:away"}, {"engine": "kernals"}, "unknown engine"),  # before data is fetched
         ({}, {"device": "cud"}, "unknown device 'cud'; did you mean 'cuda'"),
         ({}, {"device": "cuda:x"}, "is no device"),
         ({}, {"device": "cuda"}, "the device 'cuda' is not there: torch sees 0 GPUs; use 'cpu' or 'auto'"),
@@ -113,7 +113,11 @@ def test_layers_that_empty_are_recorded():
         ({"data": "tinny"}, {}, "unknown data set 'tinny'; did you mean 'tiny'"),
         ({"network": "fc4-fx3"}, {}, "unknown network 'fc4-fx3': 'fx3' is no layer"),
         ({"network": "conv4-conv4-conv4-conv4"}, {}, "down to nothing"),
-        ({"network": "conv4-conv4"}, {"engine": "stacked"}, "the engine 'stacked' trains dense networks"),
+        (
+            {"precision": "float64"},
+            {"engine": "kernels"},
+            "kernels compute in float32",
+        ),
         ({"size": 8}, {}, "takes no size"),
     ],
 )

@@ -174,7 +174,7 @@ def test_a_run_that_ends_earlier_now_is_different(table):
         ("recipe", "abc", SETTINGS, "were made by recipe abc, not by .* --set max_epochs=2"),
         ("seed", 0, {}, "give the settings they were made with"),
         ("data_sha256", "0", SETTINGS, "its checksum differs"),
-        ("engine", "kernel", SETTINGS, "unknown engine 'kernel'; did you mean 'kernels'"),
+        ("engine", "kernals", SETTINGS, "unknown engine 'kernals'; did you mean 'kernels'"),
         ("metric", "mim", SETTINGS, "unknown metric 'mim'"),
         ("data", "elsewhere", SETTINGS, "unknown data set 'elsewhere'"),
     ],

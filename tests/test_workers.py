@@ -31,7 +31,7 @@ def prepare(tiny):
     return made
 
 
-@pytest.mark.parametrize("engine", ["stacked", "compact"])
+@pytest.mark.parametrize("engine", ["kernels", "compact"])
 def test_two_workers_make_the_records_of_one(prepare, tmp_path, engine):
     tables = []
     for count in (1, 2):
