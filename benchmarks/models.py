@@ -70,7 +70,7 @@ class Model:
 
 
 MODELS = {
-    "model1": Model("Model 1", "fc40-fc40", 0.05, 3200, 4, 4, 2),
+    "model1": Model("Model 1", "fc40-fc40", 0.05, 3200, 4, 8, 2),
     "model2": Model("Model 2", "conv64-conv32", 0.05, 640, 4, 2, 2),
     "model3": Model("Model 3", "conv64-conv64-conv128-conv128-dense256", 0.1, 320, 4, 2, 3),
 }

@@ -16,6 +16,11 @@ def summary(table: pd.DataFrame) -> list[str]:
     for (hardware, cores, model), rows in measured.groupby(["hardware", "cores", "model"]):
         values = rows.set_index(["quantity", "way"])["value"]
         wanted = [("one seed, six metrics", ENGINE), *(("times faster", f"{ENGINE}/{way}") for way in WAYS)]
-        numbers = [f"{float(values[place]):.3g}" if place in values.index else "–" for place in wanted]
+        numbers = [three_figures(float(values[place])) if place in values.index else "–" for place in wanted]
         lines.append(f"| {hardware}, {cores} cores | {model} | {' | '.join(numbers)} |")
     return lines
+
+
+def three_figures(value: float) -> str:
+    """Without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -318,7 +318,7 @@ def test_the_summary_has_a_line_for_each_processor_and_network(monkeypatch):
         quantities = [
             ("one seed, six metrics", "kernels", 0.01234),
             ("one seed, six metrics", "usual", 99.0),
-            ("times faster", "kernels/usual", 123.4),
+            ("times faster", "kernels/usual", 1234.0),
             ("times faster", "kernels/usual-1", 9.876),
             ("times faster, processor time", "kernels/usual", 77.0),
         ]
@@ -329,10 +329,10 @@ def test_the_summary_has_a_line_for_each_processor_and_network(monkeypatch):
         ]
         tables.append(rows.table(made))
     assert summary(rows.merged(tables[0], tables[1]))[2:] == [
-        "| Apple 2, 2 cores | Model 1 | 0.0247 | 247 | 19.8 | – |",
-        "| Apple 2, 2 cores | Model 2 | 0.0247 | 247 | 19.8 | – |",
-        "| Pear 1, 2 cores | Model 1 | 0.0123 | 123 | 9.88 | – |",
-        "| Pear 1, 2 cores | Model 2 | 0.0123 | 123 | 9.88 | – |",
+        "| Apple 2, 2 cores | Model 1 | 0.0247 | 2468 | 19.8 | – |",
+        "| Apple 2, 2 cores | Model 2 | 0.0247 | 2468 | 19.8 | – |",
+        "| Pear 1, 2 cores | Model 1 | 0.0123 | 1234 | 9.88 | – |",
+        "| Pear 1, 2 cores | Model 2 | 0.0123 | 1234 | 9.88 | – |",
     ]
     assert len(summary(rows.table([row("deep", 1.0)]))) == 2
 
