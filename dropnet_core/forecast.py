@@ -24,7 +24,7 @@ from dropnet_core.store import Store
 from dropnet_core.streams import stream
 from dropnet_core.training import History, Outcome
 
-LookUp = Callable[[str], Outcome | None]
+LookUp = Callable[[Job], Outcome | None]
 
 EPOCHS = 15  # of a training, while the store holds none to learn from: what fc40-fc40 takes on MNIST
 TIMED = 3  # trainings, one after another
@@ -51,7 +51,7 @@ def ahead(
     experiment: Experiment,
     network: Network,
     key_of: Callable[[Job], str] = lambda job: job.key(""),
-    look_up: LookUp = lambda key: None,
+    look_up: LookUp = lambda job: None,
 ) -> Ahead:
     """Follow every run with the outcomes that are known, then with made-up ones."""
     known: dict[str, Outcome] = {}
@@ -62,7 +62,7 @@ def ahead(
         while True:
             key = key_of(job)
             if key not in known and key not in jobs:
-                if (found := look_up(key)) is None:
+                if (found := look_up(job)) is None:
                     jobs[key] = job
                 else:
                     known[key] = found
@@ -106,6 +106,7 @@ def measure(prepared: Prepared, jobs: Sequence[Job]) -> Cost:
     chosen = [by_size[i] for i in np.linspace(0, len(by_size) - 1, TIMED).round().astype(int)]
     data, device = prepared.data, prepared.data.train.labels.device
     part = first_images(data, IMAGES * (10 if prepared.network.all_dense else 1))
+    prepared.get_ready()
     with repeatable():
         seconds_for(1, chosen[-1:], first_images(data, 64), prepared.engine)  # the first call sets things up
         one, three = (seconds_for(epochs, chosen, part, prepared.engine) for epochs in (1, 3))

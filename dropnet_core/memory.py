@@ -176,9 +176,10 @@ def check_memory(
             f"training the network '{network.name}' needs more than {size(weights)} for its weights, and {size(free)} "
             f"are free on {device}; take a narrower network"
         )
-    batch, fitting = min(recipe.batch_size, len(data.train)), 0
+    batch, fitting, remedy = min(recipe.batch_size, len(data.train)), 0, "take a narrower network, or smaller images"
     if engine == KERNELS:
-        what, alone = f"training with {batch}", weights + kernels_bytes(network, recipe, data)
+        what, alone = f"training in the kernels with batches of {batch}", weights + kernels_bytes(network, recipe, data)
+        remedy = "choose the engine 'compact', which lays out no images, a narrower network, or smaller images"
     else:
         masked = engine == "reference"
         at_once = max(len(next(large_batches(split, storage(recipe.precision)))[1]) for split in data.parts.values())
@@ -192,14 +193,13 @@ def check_memory(
     if needed <= free:
         return
     total = f" ({size(needed)} for {workers} workers)" if workers > 1 else ""
-    remedy = "take a narrower network, or smaller images"
     if workers > 1 and alone <= free:
         remedy = f"use workers={max(1, free // (WORKER + alone))}"
     elif fitting:
         remedy = f"set batch_size={fitting}, or take smaller images"
     _, height, width = network.shape
     raise InputError(
-        f"{what} images of {height}x{width} pixels at once needs about {size(alone)}{total} for the network "
+        f"{what} images of {height}x{width} pixels needs about {size(alone)}{total} for the network "
         f"'{network.name}', and {size(free)} are free on {device}; {remedy}"
     )
 

@@ -1,7 +1,6 @@
 """Where an outcome was computed, on what, when."""
 
 import platform
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -9,29 +8,39 @@ from pathlib import Path
 
 import torch
 
+from dropnet_core.recipe import Recipe
 from dropnet_core.training import Outcome
 from dropnet_core.version import VERSION
 
 KERNELS = "kernels"  # the engine whose bits are the same everywhere; a change of its bits gives it another name
 
 
-def rounding(provenance: Mapping[str, str]) -> str:
-    """Whose arithmetic an outcome of this provenance was rounded by.
+def rounding(engine: str, hardware: str, augmented: bool = False) -> str:
+    """Whose arithmetic an engine's trainings are rounded by.
 
-    The kernels' is the same on every processor; that of PyTorch's libraries differs from one to another.
+    The kernels' is the same on every processor, but for the sines and the interpolation that make augmented images;
+    that of PyTorch's libraries differs from one to another.
     """
-    engine = provenance.get("engine", "")
-    return engine if engine == KERNELS else f"PyTorch on {provenance.get('hardware', 'an unknown processor')}"
+    if engine != KERNELS:
+        return f"PyTorch on {hardware}"
+    return f"{KERNELS}, images augmented on {hardware}" if augmented else KERNELS
 
 
-def stamped(outcome: Outcome, engine: str, device: torch.device) -> Outcome:
-    """The outcome with the engine, the device, the hardware, the versions and the time (UTC) it was made."""
+def rounding_of(outcome: Outcome) -> str:
+    """Whose arithmetic an outcome was rounded by. Those of version 0.1.0 do not name it: it was PyTorch's."""
+    made = outcome.provenance
+    return made.get("rounding") or rounding("", made.get("hardware", "an unknown processor"))
+
+
+def stamped(outcome: Outcome, engine: str, device: torch.device, recipe: Recipe) -> Outcome:
+    """The outcome with engine, device, hardware, rounding, versions and the time (UTC) at which it was made."""
     return replace(
         outcome,
         provenance={
             "engine": engine,
             "device": device.type,
             "hardware": hardware(device),
+            "rounding": rounding(engine, hardware(device), recipe.augmented),
             "torch": torch.__version__,
             "version": VERSION,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),

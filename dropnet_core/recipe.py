@@ -68,9 +68,14 @@ class Recipe:
             raise unknown("initial range", self.initial_range, INITIAL_RANGES)
 
     @property
+    def augmented(self) -> bool:
+        """Whether training sees images of its own in each epoch."""
+        return self.augment != "none"
+
+    @property
     def seeded(self) -> bool:
         """Whether a job's seed has a say: it names the order of the images and what augmentation makes of them."""
-        return self.shuffle or self.augment != "none"
+        return self.shuffle or self.augmented
 
     def changes(self) -> dict[str, Any]:
         """The fields that differ from their defaults: a field added later renames no old recipe.

@@ -101,8 +101,8 @@ def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[Merged]:
 
 def roundings(table: pd.DataFrame) -> tuple[str, ...]:
     """Whose arithmetic records were rounded by, each named once."""
-    makers = table[["engine", "hardware"]].drop_duplicates().to_dict("records")
-    return tuple(sorted({rounding({str(column): str(value) for column, value in maker.items()}) for maker in makers}))
+    makers = table[["engine", "hardware"]].drop_duplicates().itertuples(index=False)
+    return tuple(sorted({rounding(engine, hardware) for engine, hardware in makers}))
 
 
 def summary(folder: Path) -> pd.DataFrame:

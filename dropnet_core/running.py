@@ -54,7 +54,8 @@ class Prepared:
     @property
     def rounding(self) -> str:
         """Whose arithmetic this engine's outcomes are rounded by (see `provenance`)."""
-        return rounding({"engine": self.engine, "hardware": hardware(self.data.train.labels.device)})
+        device = self.data.train.labels.device
+        return rounding(self.engine, hardware(device), self.experiment.recipe.augmented)
 
     def board(self, store: Store, deadline: float = float("inf")) -> Board:
         """A board on which all runs have started, as far as the store reaches."""
@@ -62,13 +63,17 @@ class Prepared:
         board.start(self.experiment.runs(), self.network)
         return board
 
+    def get_ready(self) -> None:
+        """What is done once, before processes run side by side: compile the kernels, or probe PyTorch's products."""
+        if self.engine == KERNELS:
+            compile_kernels(self.experiment.recipe.augmented)
+        else:
+            check_products(self.data.train.labels.device)
+
     def train(self, board: Board, workers: int = 1) -> None:
         """Train what is open on the board, with a bar. What an interruption leaves on the board is sound."""
         if board.open_jobs:
-            if self.engine == KERNELS:
-                compile_kernels()
-            else:
-                check_products(self.data.train.labels.device)
+            self.get_ready()
         with Bar(self.experiment.name, len(board.cycles)) as bar, repeatable():
             bar.finished(len(board.finished))
 

@@ -39,7 +39,7 @@ class Job:
     def key(self, data_sha256: str, rounding: str = "") -> str:
         """What a store files the outcome under: 32 hexadecimal digits, equal for equal jobs on equal data.
 
-        `rounding` names arithmetic that is the same everywhere; PyTorch's has no name here, as it differs by hardware.
+        `rounding` names the arithmetic (see `provenance`); without it the key is that of version 0.1.0.
         """
         order = self.seed if self.recipe.seeded else None
         network = [self.network.name, self.network.shape, self.network.classes]

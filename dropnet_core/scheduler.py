@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dropnet_core.algorithm import Path, path
 from dropnet_core.networks import Network
-from dropnet_core.provenance import KERNELS, rounding
+from dropnet_core.provenance import rounding_of
 from dropnet_core.runs import Cycle, Job, Run
 from dropnet_core.store import Store
 from dropnet_core.training import Outcome
@@ -43,14 +43,15 @@ class Board:
             self._follow(run, next(self._paths[run]))
 
     def key(self, job: Job) -> str:
-        """What the outcome of a job is known by here."""
-        return job.key(self.data_sha256, KERNELS if self.rounding == KERNELS else "")
+        """What the outcome of a job is filed under."""
+        return job.key(self.data_sha256, self.rounding)
 
-    def look_up(self, key: str) -> Outcome | None:
-        """The outcome that the store has for this key, if it was rounded alike."""
-        outcome = self.store.get(key)
-        if outcome is None or self.rounding in ("", rounding(outcome.provenance)):
-            return outcome
+    def look_up(self, job: Job) -> Outcome | None:
+        """The outcome that the store has for a job, if it was rounded alike. Version 0.1.0 filed without rounding."""
+        for key in dict.fromkeys((self.key(job), job.key(self.data_sha256))):
+            outcome = self.store.get(key)
+            if outcome is not None and self.rounding in ("", rounding_of(outcome)):
+                return outcome
         return None
 
     def take(self, count: int) -> list[Job]:
@@ -92,7 +93,7 @@ class Board:
             if key in self._waiting:
                 self._waiting[key].append(run)
                 return
-            if (known := self.look_up(key)) is None:
+            if (known := self.look_up(job)) is None:
                 self._waiting[key] = [run]
                 self._open.append(job)
                 return

@@ -23,7 +23,7 @@ from dropnet_core.store import Store
 from dropnet_core.streams import stream
 
 MEASURED = [column for column in COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
-GONE = ("stacked",)  # engines of earlier versions that made records
+EARLIER = {"0.1.0": ("stacked", "compact")}  # engines of earlier versions that are gone, or had steps of their own
 ACCURACY, LOSS = 0.002, 0.01  # absolute, relative: how far rounding alone moves a training of the same length
 
 
@@ -138,11 +138,10 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
     Each row is computed by the engine that made it, or the fastest where that is gone, and on its kind of device if
     there is one here. Raises InputError for data or settings that are not those of the records.
     """
-    for (_, data, network, engine, device), part in rows.groupby(
-        ["experiment", "data", "network", "engine", "device"], sort=False
-    ):
+    alike = ["experiment", "data", "network", "engine", "version", "device"]
+    for (_, data, network, engine, version, device), part in rows.groupby(alike, sort=False):
         own = replace(planned_experiment(part, settings), data=str(data), network=str(network))
-        by = "auto" if engine in GONE else str(engine)
+        by = "auto" if engine in EARLIER.get(str(version), ()) else str(engine)
         prepared = Prepared.of(own, by, "auto" if device == "cuda" else "cpu")
         if set(part["data_sha256"]) != {prepared.data.sha256}:
             raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
@@ -157,11 +156,15 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
             number, cycles = int(record["cycle"]), board.cycles[run]
             last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
             again = row(own, run, last, cycles[last], prepared.network, prepared.data)
-            yield compared(record, pd.Series(again), wrong[line])
+            yield compared(record, pd.Series(again), wrong[line], own.recipe.augmented)
 
 
-def compared(record: pd.Series, again: pd.Series, fault: str = "") -> Verdict:
-    """The verdict on a record, what came of computing it again, and what is wrong with it on any machine."""
+def compared(record: pd.Series, again: pd.Series, fault: str, augmented: bool) -> Verdict:
+    """The verdict on a record and what came of computing it again.
+
+    fault      what is wrong with it on any machine, or ""
+    augmented  whether its images were
+    """
     texts = as_written(pd.DataFrame([record, again])[["cycle", *MEASURED]])
     differing = [column for column in ("cycle", *MEASURED) if texts[column][0] != texts[column][1]]
     grade = "within rounding" if differing else "equal"
@@ -172,7 +175,7 @@ def compared(record: pd.Series, again: pd.Series, fault: str = "") -> Verdict:
         f"{record['experiment']} {record['curve']}, seed {record['seed']}, cycle {record['cycle']}",
         grade,
         {column: (texts[column][0], texts[column][1]) for column in differing},
-        same_bits(record, again),
+        same_bits(record, again, augmented),
         fault,
     )
 
@@ -182,9 +185,9 @@ def trained_alone(columns: list[str]) -> bool:
     return all(column.endswith(("accuracy", "loss")) or column in ("epochs", "status") for column in columns)
 
 
-def same_bits(record: pd.Series, again: pd.Series) -> bool:
+def same_bits(record: pd.Series, again: pd.Series, augmented: bool) -> bool:
     """Whether two makings of a record must be equal to the last bit."""
-    one, other = (rounding(dict(making[["engine", "hardware"]])) for making in (record, again))
+    one, other = (rounding(making["engine"], making["hardware"], augmented) for making in (record, again))
     alike = all(record[column] == again[column] for column in ("engine", "device", "torch", "version"))
     return one == other and (one == KERNELS or alike)
 

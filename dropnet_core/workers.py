@@ -24,7 +24,7 @@ from dropnet_core.scheduler import Board
 def train_here(board: Board, data: DataSet, engine: str) -> None:
     """Train the board's jobs in this process until none is open."""
     for job, outcome in engines[engine](data, board.take):
-        board.deliver(job, stamped(outcome, engine, data.train.labels.device))
+        board.deliver(job, stamped(outcome, engine, data.train.labels.device, job.recipe))
 
 
 def work(connection: Connection, data: DataSet, engine: str) -> None:
@@ -40,7 +40,7 @@ def work(connection: Connection, data: DataSet, engine: str) -> None:
     try:
         with repeatable():
             for job, outcome in engines[engine](data, take):
-                connection.send((job, stamped(outcome, engine, data.train.labels.device)))
+                connection.send((job, stamped(outcome, engine, data.train.labels.device, job.recipe)))
     except (ConnectionError, EOFError):  # the asking process is gone; nobody waits for an answer
         os._exit(1)
     except Exception as error:
@@ -67,7 +67,7 @@ class Worker:
 def train_in_processes(board: Board, data: DataSet, engine: str, workers: int) -> None:
     """Train the board's jobs in this many processes until none is open.
 
-    A worker gets no more than its share of all unfinished jobs, so that one stack does not hold them all.
+    A worker gets no more than its share of all unfinished jobs, lest an engine that takes many holds them all.
     Raises InputError if a worker dies, as the system kills one when memory runs out; what was delivered is
     kept.
     """

@@ -10,11 +10,11 @@ from dropnet_core.recipe import Recipe
 __all__ = ["Engine", "Take", "compile_kernels", "engines", "fastest"]
 
 
-def compile_kernels() -> None:
+def compile_kernels(augmented: bool = False) -> None:
     """Compile the engine "kernels", unless that has been done, before processes run side by side that each would."""
     from dropnet_core.engines.kernels import ahead  # takes a second, and nothing but training needs it
 
-    ahead.compile_kernels()
+    ahead.compile_kernels(augmented)
 
 
 def fastest(network: Network, recipe: Recipe, device: torch.device) -> str:

@@ -2,7 +2,7 @@
 
 Behind the cut every activation and every gradient is zero, since biases start at zero, so the output layer's bias is
 all that learns: the history of such a network depends on the data, their order and the recipe, not on mask or first
-weights. Rounding decides at which epoch it stops, so all of them share one training by the reference's arithmetic.
+weights. Rounding decides at which epoch it stops, so all of them share one training of a network without units.
 
 A residual network that has only lost a branch is not cut off. A network with batch norm may be, and then too only that
 bias learns; but the moving statistics before the cut go on, and the scores there with them: it is trained itself.

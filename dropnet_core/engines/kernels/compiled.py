@@ -16,12 +16,13 @@ from typing import Any
 
 import numba
 from llvmlite import binding
+from numba.core.codegen import get_host_cpu_features
 
 from dropnet_core.data.places import cache_folder
 
 config: Any = numba.config  # its names are made when it is read, so type checkers know none
 NAME = config.CPU_NAME or binding.get_host_cpu_name()
-FEATURES = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()
+FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
 WIDE = "+avx512f" in FEATURES
 """Whether there are registers of 16 floats, and 32 of them. Blocks are cut to fit; no number depends on it."""
 

@@ -48,14 +48,18 @@ class Trainer:
         self.images = Presentation(data)
         self.emptied = Emptied(self.train_bias, self.statistics_of_emptied)
 
+    def size(self, job: Job) -> int:
+        """Images of a job's batch: no more than there are."""
+        return min(job.recipe.batch_size, len(self.images.data.train))
+
     def outcome(self, job: Job) -> Outcome:
         """What training the job's network gives."""
         if Emptied.applies(job):
             return self.emptied.outcome(job)
         network, weights = compact(job.network, job.mask, job.first_weights())
-        model, lay_out = model_of(network, weights, job.recipe.batch_size)
+        model, lay_out = model_of(network, weights, self.size(job))
         history, test, best = self.train(job, model, lay_out)
-        seen = self.images.part("train", lay_out, job.recipe.batch_size)
+        seen = self.images.part("train", lay_out, self.size(job))
         statistics = widened(job.mask, in_masked_layers(job.network, model.observe(seen)))
         if "loss_without" in job.needs:
             statistics["loss_without"] = loss_without(job, model, seen)
@@ -63,21 +67,19 @@ class Trainer:
 
     def train(self, job: Job, model: Model, lay_out: LayOut) -> Trained:
         """Train a model in place until early stopping. Returns what `until_stopped` does."""
-        recipe, images = job.recipe, self.images
+        size, images = self.size(job), self.images
         return until_stopped(
-            lambda order, maps: model.epoch(
-                images.epoch(order, maps, lay_out, recipe.batch_size), recipe.learning_rate
-            ),
-            lambda part: model.judge(images.part(part, lay_out, recipe.batch_size)),
+            lambda order, maps: model.epoch(images.epoch(order, maps, lay_out, size), job.recipe.learning_rate),
+            lambda part: model.judge(images.part(part, lay_out, size)),
             images.data,
-            recipe,
+            job.recipe,
             job.seed,
         )
 
     def train_bias(self, job: Job) -> tuple[Outcome, Tensor]:
         """The training of a network whose output is cut off from the images, and the bias that it learns."""
         classes = job.network.classes
-        model = Rows([(np.zeros((classes, 0), np.float32), np.zeros(classes, np.float32))], job.recipe.batch_size)
+        model = Rows([(np.zeros((classes, 0), np.float32), np.zeros(classes, np.float32))], self.size(job))
         history, test, best = self.train(job, model, blind)
         return Outcome(history, *test, best, {}), torch.from_numpy(model.bias(0).copy())
 
@@ -92,13 +94,13 @@ class Trainer:
             output = len(before.layers)
             small[f"{output}.weight"] = torch.zeros(before.weight_shapes()[f"{output}.weight"])
             small[f"{output}.bias"] = torch.zeros(network.classes)
-            model, lay_out = model_of(before, small, job.recipe.batch_size)
-            found[:empty] = model.observe(self.images.part("train", lay_out, job.recipe.batch_size))
+            model, lay_out = model_of(before, small, self.size(job))
+            found[:empty] = model.observe(self.images.part("train", lay_out, self.size(job)))
         statistics = widened(job.mask, in_masked_layers(job.network, found))
         if "loss_without" in job.needs:  # nothing changes it: the bias alone answers
             bias = weights[f"{len(network.layers)}.bias"].numpy()
-            model = Rows([(np.zeros((len(bias), 0), np.float32), bias)], job.recipe.batch_size)
-            loss = model.judge(self.images.part("train", blind, job.recipe.batch_size))[0]
+            model = Rows([(np.zeros((len(bias), 0), np.float32), bias)], self.size(job))
+            loss = model.judge(self.images.part("train", blind, self.size(job)))[0]
             statistics["loss_without"] = [np.where(kept, loss, 0.0) for kept in job.mask.layers]
         return statistics
 

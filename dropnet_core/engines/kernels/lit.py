@@ -4,6 +4,8 @@ A black pixel adds nothing to a dense layer and learns nothing from it, so a ste
 pixels; of MNIST's 784 about 150 are lit in an image.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +49,7 @@ def by_image(images: np.ndarray) -> ByImage:
     """The lists of images (n, pixels), bytes or floats."""
     starts = np.zeros(len(images) + 1, np.int64)
     _count_by_image(images, starts)
-    pixels = np.zeros(starts[-1], indices(images.shape[1]))
+    pixels = np.zeros(starts[-1], index_type(images.shape[1]))
     values = np.zeros(starts[-1], images.dtype)
     _fill_by_image(images, starts, pixels, values)
     return ByImage(pixels, values, starts)
@@ -76,24 +78,31 @@ def by_batch(lit: ByImage, pixels: int, size: int) -> ByBatch:
     """The lists of images of so many pixels, in batches of `size`."""
     batches = -(-(len(lit.starts) - 1) // size)
     segments = np.zeros((batches, 2 + (size + PAIR - 1) // PAIR), np.int64)
-    images = np.zeros((batches, pixels), np.int64)  # that light each pixel
-    room, entries = _count_by_batch(*lit, size, images, segments)
-    numbers, values = np.zeros(entries, indices(size)), np.zeros(entries, lit.values.dtype)
+    room, entries = _count_by_batch(*lit, size, pixels, segments)
+    numbers, values = np.zeros(entries, index_type(size)), np.zeros(entries, lit.values.dtype)
     ids = np.zeros(room, lit.pixels.dtype)
-    _fill_by_batch(*lit, size, images, segments, ids, numbers, values)
+    _fill_by_batch(*lit, size, pixels, segments, ids, numbers, values)
     return ByBatch(ids, numbers, values, segments)
 
 
 @compiled
-def _count_by_batch(pixels: Any, values: Any, starts: Any, size: int, images: Any, segments: Any) -> Any:
+def _images(pixels: Any, values: Any, start: int, end: int, images: Any) -> None:
+    """How many of the images whose entries go from start to end light each pixel."""
+    images[:] = 0
+    for at in range(start, end):
+        images[pixels[at]] += values[at] != 0
+
+
+@compiled
+def _count_by_batch(pixels: Any, values: Any, starts: Any, size: int, count: int, segments: Any) -> Any:
+    images = np.zeros(count, np.int64)
     room = entries = 0
     for b in range(len(segments)):
         segments[b, 0], segments[b, 1] = room, entries
-        for at in range(starts[b * size], starts[min(b * size + size, len(starts) - 1)]):
-            images[b, pixels[at]] += values[at] != 0
-        for count in images[b]:
-            if count:
-                pairs = (count + PAIR - 1) // PAIR
+        _images(pixels, values, starts[b * size], starts[min(b * size + size, len(starts) - 1)], images)
+        for p in range(count):
+            if images[p]:
+                pairs = (images[p] + PAIR - 1) // PAIR
                 segments[b, 1 + pairs] += 1
                 room += 1
                 entries += PAIR * pairs
@@ -102,20 +111,20 @@ def _count_by_batch(pixels: Any, values: Any, starts: Any, size: int, images: An
 
 @compiled
 def _fill_by_batch(
-    pixels: Any, values: Any, starts: Any, size: int, images: Any, segments: Any,
-    ids: Any, numbers: Any, lit_values: Any,
-) -> None:  # fmt: skip
+    pixels: Any, values: Any, starts: Any, size: int, count: int, segments: Any, ids: Any, numbers: Any, lit_values: Any
+) -> None:
     most = segments.shape[1] - 2
-    place, start = np.zeros(most + 1, np.int64), np.zeros(most + 1, np.int64)
-    entry = np.zeros(images.shape[1], np.int64)  # where the next image of each pixel goes
+    place, start = np.zeros(most + 1, np.int64), np.zeros(most + 1, np.int64)  # of the next pixel, by pairs of images
+    images, entry = np.zeros(count, np.int64), np.zeros(count, np.int64)  # where the next image of each pixel goes
     for b in range(len(segments)):
+        _images(pixels, values, starts[b * size], starts[min(b * size + size, len(starts) - 1)], images)
         place[most], start[most] = segments[b, 0], segments[b, 1]
         for pairs in range(most - 1, 0, -1):
             place[pairs] = place[pairs + 1] + segments[b, 2 + pairs]
             start[pairs] = start[pairs + 1] + PAIR * (pairs + 1) * segments[b, 2 + pairs]
-        for p in range(images.shape[1]):
-            if images[b, p]:
-                pairs = (images[b, p] + PAIR - 1) // PAIR
+        for p in range(count):
+            if images[p]:
+                pairs = (images[p] + PAIR - 1) // PAIR
                 ids[place[pairs]] = p
                 place[pairs] += 1
                 entry[p] = start[pairs]
@@ -128,11 +137,17 @@ def _fill_by_batch(
                     entry[p] += 1
 
 
-class Lists(NamedTuple):
-    """Images as dense layers read them, with their labels int64 (n,), in batches of `size`."""
+@dataclass(frozen=True)
+class Lists:
+    """Images as dense layers read them.
+
+    pixels  of an image
+    labels  int64 (n,)
+    size    images of a batch
+    """
 
     by_image: ByImage
-    by_batch: ByBatch
+    pixels: int
     labels: np.ndarray
     size: int
 
@@ -140,14 +155,18 @@ class Lists(NamedTuple):
     def images(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def by_batch(self) -> ByBatch:
+        """Made when an epoch first asks for it: only training reads it."""
+        return by_batch(self.by_image, self.pixels, self.size)
+
 
 def listed(images: np.ndarray, labels: np.ndarray, size: int) -> Lists:
     """Images (n, channels, height, width), bytes or floats from 0 to 1, in the order in which they are presented."""
     flat = np.ascontiguousarray(images).reshape(len(images), -1)
-    own = by_image(flat)
-    return Lists(own, by_batch(own, flat.shape[1], size), labels, size)
+    return Lists(by_image(flat), flat.shape[1], labels, size)
 
 
-def indices(count: int) -> np.dtype[Any]:
+def index_type(count: int) -> np.dtype[Any]:
     """A type for the numbers below `count`; two are enough, since for each type everything is compiled anew."""
     return np.dtype(np.uint16 if count <= 1 << 16 else np.uint32)

@@ -228,7 +228,10 @@ def _correlate(
     emitter: Emitter, x: Place, row: Place, slope: Place, slope_unit: Place, winner: Place, winner_unit: Place,
     sums: Place, units: Place, windows: Place,
 ) -> None:  # fmt: skip
-    """sums (units, 9, 16) += the products of corners' slopes and pixels along a row of windows, for each tap."""
+    """sums (units, 9, 16) += the products of corners' slopes and pixels along a row of windows, for each tap.
+
+    Tap (a, b) of a filter meets, for the corner (i, j) of a window, the pixel (i + a, j + b) of its tile.
+    """
 
     def some_filters(many: int, first: Place) -> None:
         with emitter.loop(LANES // STEP) as part:

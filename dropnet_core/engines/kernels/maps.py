@@ -11,7 +11,7 @@ from dropnet_core.engines.kernels.compiled import compiled
 from dropnet_core.engines.kernels.filters import learn_filters, transform_filters
 from dropnet_core.engines.kernels.groups import Groups
 from dropnet_core.engines.kernels.map_kernels import IMAGES, TILE
-from dropnet_core.engines.kernels.model import Memory, Model, numbers, rounded
+from dropnet_core.engines.kernels.model import Memory, Model, Plan, numbers, rounded
 from dropnet_core.engines.kernels.row_kernels import learn, turn
 from dropnet_core.engines.kernels.softmax import softmax16
 from dropnet_core.engines.kernels.vectors import LANES, brighten
@@ -47,8 +47,14 @@ turned              of a dense layer its input, turned: (32, row)
 
 
 class Places(NamedTuple):
-    """Places that no layer owns: minus the rate over the images of the batch; the batch's labels (32); losses and right
-    answers (2, 32); 0 and minus infinity; sums over positions (units, 2, 32); where `learnt` begins and ends."""
+    """Places that no layer owns.
+
+    scale   minus the learning rate over the images of the batch
+    labels  (32); out (2, 32), losses and right answers: a group as the softmax sees it
+    floors  0 and minus infinity, below which no value of a hidden layer and of the output falls
+    sums    (units, 2, 32), what is counted of a layer over the positions of each image
+    learnt  where what a batch teaches all layers begins; learnt_end, where it ends
+    """
 
     scale: int
     labels: int
@@ -73,6 +79,7 @@ def read(memory: Any, layers: Any, pixels: Any) -> None:
 
 @compiled
 def first_forward(memory: Any, layer: Any, live: Any) -> None:
+    """Pooled values (units, down, right, 32) = the largest of max(0, w * x + b) in each window; b where all is black."""
     plane = layer.down * layer.right * IMAGES
     for i in range(layer.down):
         start, stop = live[i, 0], live[i, 1]
@@ -91,6 +98,7 @@ def first_forward(memory: Any, layer: Any, live: Any) -> None:
 
 @compiled
 def first_backward(memory: Any, layer: Any, live: Any) -> None:
+    """What each filter (channels, 3, 3) learns: the sum over windows and images of slope times pixel, for each tap."""
     plane = layer.down * layer.right * IMAGES
     for c in range(layer.channels):
         memory[layer.scratch : layer.scratch + layer.units * 9 * LANES] = 0
@@ -110,6 +118,7 @@ def first_backward(memory: Any, layer: Any, live: Any) -> None:
 
 @compiled
 def learn_conv_bias(memory: Any, layer: Any) -> None:
+    """What each bias learns: the sum of the slopes of its values above 0."""
     plane = layer.down * layer.right * IMAGES
     for u in range(layer.units):
         kernel.live_slopes(
@@ -150,6 +159,10 @@ def tile_products(memory: Any, layer: Any, i: int, j: int, tile: int, plane: int
 
 @compiled
 def tiled_backward(memory: Any, layer: Any) -> None:
+    """The slopes of the input, and what the transformed filters learn, from the slopes of the pooled values.
+
+    Of each tile M' = A y' A', then U' = V turned times M', then x' += B U' B'; of all together V' += M' times U turned.
+    """
     learn_conv_bias(memory, layer)
     memory[layer.x_slopes : layer.x_slopes + layer.channels * layer.x_channel] = 0
     plane, tiles = layer.down * layer.right * IMAGES, layer.down * layer.right
@@ -182,12 +195,14 @@ def tiled_backward(memory: Any, layer: Any) -> None:
 
 @compiled
 def dense_forward(memory: Any, layer: Any, floor: int) -> None:
+    """y (units, 32) = max(floor, W x + b), from x (inputs, 32)."""
     kernel.products(memory, (layer.y, layer.weights, layer.row, 1, layer.x, layer.units, layer.channels))
     kernel.add_bias(memory, (layer.y, layer.bias, layer.units, floor))
 
 
 @compiled
 def dense_backward(memory: Any, layer: Any, last: bool, places: Any) -> None:
+    """x' (inputs, 32) = W turned times y'; what weights (units, inputs) and biases learn: y' times x turned, and y'."""
     if not last:
         kernel.through_relu(memory, (layer.y_slopes, layer.y, layer.units))
     kernel.products(memory, (layer.x_slopes, layer.weights, 1, layer.row, layer.y_slopes, layer.channels, layer.units))
@@ -210,6 +225,7 @@ def prepare(memory: Any, layers: Any) -> None:
 
 @compiled
 def forward(memory: Any, layers: Any, places: Any, live: Any) -> None:
+    """All layers' values for the group of images that has been read."""
     for i in range(len(layers)):
         layer = layers[i]
         if layer.kind == FIRST:
@@ -239,6 +255,7 @@ def answer(memory: Any, layers: Any, places: Any, labels: Any, count: int) -> An
 
 @compiled
 def backward(memory: Any, layers: Any, places: Any, live: Any) -> None:
+    """Pass the slopes of the logits back, and note what every layer learns."""
     for i in range(len(layers) - 1, -1, -1):
         layer = layers[i]
         if layer.kind == FIRST:
@@ -256,7 +273,7 @@ def learn_batch(memory: Any, layers: Any) -> None:
         if layer.kind == TILED:
             learn_filters(memory, layer.learnt, layer.v_plane, layer.weights, layer.units * layer.channels)
         else:
-            for k in range(layer.units * layer.row):
+            for k in range(layer.units * layer.row):  # beyond a row's inputs 0 is added to 0
                 memory[layer.weights + k] += memory[layer.learnt + k]
         for u in range(layer.units):
             memory[layer.bias + u] += memory[layer.learnt_bias + u]
@@ -325,6 +342,7 @@ def observe(memory: Any, layers: Any, places: Any, pixels: Any, counts: Any, liv
 
 @compiled
 def watch_windows(memory: Any, layer: Any, sums: int) -> None:
+    """Add to sums (units, 2, 32) the first layer's values over all positions, and how many are 0; odd edges too."""
     for i in range((layer.height + 1) // 2):
         x, edge, whole = layer.x + 2 * i * layer.x_row, 2 * i + 1 == layer.height, layer.width // 2
         args = (x, layer.x_row, layer.x_channel, layer.channels, layer.weights, layer.bias, layer.units, whole, sums)
@@ -343,6 +361,7 @@ def watch_windows(memory: Any, layer: Any, sums: int) -> None:
 
 @compiled
 def watch_tiles(memory: Any, layer: Any, sums: int) -> None:
+    """The same for a tiled layer, whose input of the last group is still there."""
     for i in range((layer.height + 1) // 2):
         for j in range((layer.width + 1) // 2):
             tile_products(memory, layer, i, j, layer.tiles, layer.plane)
@@ -360,15 +379,12 @@ def watch_tiles(memory: Any, layer: Any, sums: int) -> None:
 
 @compiled
 def watch_values(memory: Any, layer: Any, sums: int) -> None:
+    """The same for a dense layer, which has one position."""
     for u in range(layer.units):
         for n in range(IMAGES):
             value = memory[layer.y + u * IMAGES + n]
             memory[sums + u * 2 * IMAGES + n] = value
             memory[sums + (u * 2 + 1) * IMAGES + n] = value == 0
-
-
-Plan = tuple[np.ndarray, Places, int, int]
-"""Layers, places, and where in the memory the weights and everything end."""
 
 
 def planned(shape: tuple[int, int, int], shapes: Sequence[tuple[int, ...]]) -> Plan:

@@ -17,13 +17,17 @@ class Memory:
     """Gives out places one after another, each on a line of its own."""
 
     def __init__(self) -> None:
-        self.size = LANES
+        self.size = LANES  # no place is 0, so that one that was forgotten overwrites nothing
 
     def take(self, floats: int) -> int:
         """The place of so many floats."""
         place = self.size
         self.size += rounded(floats, LANES)
         return place
+
+
+Plan = tuple[np.ndarray, Any, int, int]
+"""A network's layers, the places that no layer owns, and where in the memory its weights and everything end."""
 
 
 def numbers(size: int) -> np.ndarray:

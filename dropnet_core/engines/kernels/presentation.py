@@ -12,7 +12,7 @@ from torch import Tensor
 from dropnet_core.augmentation import moved
 from dropnet_core.data import DataSet
 from dropnet_core.engines.kernels.groups import padded
-from dropnet_core.engines.kernels.lit import indices, listed
+from dropnet_core.engines.kernels.lit import index_type, listed
 from dropnet_core.engines.kernels.map_kernels import IMAGES
 from dropnet_core.networks import Network
 from dropnet_core.recipe import Recipe
@@ -70,15 +70,24 @@ def bytes_of_images(network: Network, recipe: Recipe, data: DataSet) -> int:
     convolutions read all pixels, of whole groups. An epoch that has an order, or images, of its own lays out a part of
     them once more.
     """
-    size, pixels = recipe.batch_size, math.prod(network.shape)
-    index = 2 * indices(pixels).itemsize
+    each_image, size = math.prod(network.shape), min(recipe.batch_size, len(data.train))
+    index = index_type(each_image).itemsize
     if network.all_dense:
-        stored = (index + 2) * sum(int(torch.count_nonzero(split.images)) for split in data.parts.values())
+        lit = {part: int(torch.count_nonzero(split.images)) for part, split in data.parts.items()}
+        stored = (index + 1) * sum(lit.values()) + in_batches(lit["train"], size, index, 1)
     else:
         sizes = {"train": size, "validation": IMAGES, "test": IMAGES}
-        stored = sum(padded(len(split), sizes[part]) * pixels for part, split in data.parts.items())
+        stored = sum(padded(len(split), sizes[part]) * each_image for part, split in data.parts.items())
     if not recipe.seeded:
         return stored
-    each = torch.float32.itemsize if recipe.augment != "none" else 1
-    images, again = min(CHUNK, len(data.train)), index + 2 * each if network.all_dense else each
-    return stored + (images * each + padded(images, size) * again) * pixels
+    value, images = torch.float32.itemsize if recipe.augmented else 1, min(CHUNK, len(data.train))
+    if network.all_dense:
+        again = (index + value) * images * each_image + in_batches(images * each_image, size, index, value)
+    else:
+        again = padded(images, size) * each_image * value
+    return stored + again + images * each_image * value
+
+
+def in_batches(lit: int, size: int, index: int, value: int) -> int:
+    """Bytes of the lists by batch: images and values of lit pixels in pairs, and, the fewer images, the more pixels."""
+    return int((index_type(size).itemsize + value) * lit * (1 + 1 / size) + index * lit * min(1, 4 / size))

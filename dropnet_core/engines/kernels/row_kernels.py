@@ -132,6 +132,8 @@ def tally(emitter: Emitter, u: Place, row: Place, values: Place, rows: Place, su
 
 
 def _turn(emitter: Emitter, a: Place, a_row: Place, b: Place, b_row: Place) -> None:
+    """B (4, 4) = A (4, 4) turned: numbers of two rows are picked in turn, then pairs of them."""
+
     def picked(one: ir.Value, other: ir.Value, lanes: list[int]) -> ir.Value:
         return emitter.builder.shuffle_vector(one, other, integers(lanes))
 

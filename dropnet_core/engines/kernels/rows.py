@@ -7,10 +7,12 @@ import numpy as np
 
 from dropnet_core.engines.kernels.compiled import compiled
 from dropnet_core.engines.kernels.lit import CHAINS, PAIR, Lists
-from dropnet_core.engines.kernels.model import Memory, Model, numbers, rounded
+from dropnet_core.engines.kernels.model import Memory, Model, Plan, numbers, rounded
 from dropnet_core.engines.kernels.row_kernels import learn, learn_lit, look, pass_back, propose, tally, turn
 from dropnet_core.engines.kernels.softmax import softmax16
 from dropnet_core.engines.kernels.vectors import LANES
+
+AT_A_TIME = 32  # images whose values are summed in float32
 
 LAYER = np.dtype([(name, np.int64) for name in "inputs units row weights turned bias values slopes".split()])
 """A layer's sizes, and the places of its numbers in the memory:
@@ -74,7 +76,7 @@ def answer(memory: Any, layers: Any, places: Any, labels: Any, rate: Any) -> Any
         memory[places.labels + k] = labels[k]
     memory[places.scale] = -rate / np.float32(images)
     turn(memory, output.values, output.row, places.logits, room, images, output.units)
-    for k in range(0, rounded_up(images), LANES):
+    for k in range(0, images, LANES):
         softmax16(
             memory,
             (places.logits + k, room, places.labels + k, places.scale, output.units, places.slopes + k, places.out + k),
@@ -85,11 +87,6 @@ def answer(memory: Any, layers: Any, places: Any, labels: Any, rate: Any) -> Any
         loss += memory[places.out + k]
         right += memory[places.out + room + k]
     return loss, right
-
-
-@compiled
-def rounded_up(images: int) -> int:
-    return (images + LANES - 1) // LANES * LANES
 
 
 @compiled
@@ -161,10 +158,13 @@ def judge(memory: Any, layers: Any, places: Any, by_image: Any, labels: Any) -> 
 
 @compiled
 def observe(memory: Any, layers: Any, places: Any, by_image: Any, sums: Any) -> None:
-    """Add to `sums` (hidden layers, 2, widest): of each unit, its values and how many of them are 0."""
-    count = len(by_image.starts) - 1
-    for start in range(0, count, places.room):
-        images = min(places.room, count - start)
+    """Add to `sums` (hidden layers, 3, widest), of each unit, its values and how many of them are 0.
+
+    Of few images at a time, since each time is summed in float32.
+    """
+    count, step = len(by_image.starts) - 1, min(places.room, AT_A_TIME)
+    for start in range(0, count, step):
+        images = min(step, count - start)
         forward(memory, layers, places, by_image, start, images)
         for i in range(len(layers) - 1):
             layer, zeros = layers[i], places.sums + layers[i].row
@@ -174,16 +174,12 @@ def observe(memory: Any, layers: Any, places: Any, by_image: Any, sums: Any) -> 
                 sums[i, 1, u] += memory[zeros + u]
 
 
-Plan = tuple[np.ndarray, Places, int, int]
-"""Layers, places, and where in the memory the weights and everything end."""
-
-
 def planned(shapes: Sequence[tuple[int, ...]], size: int) -> Plan:
     """Where the numbers of a network with weights (units, inputs) lie, for batches of `size` images."""
     memory, room = Memory(), rounded(size, LANES)
     layers = np.zeros(len(shapes), LAYER)
     for layer, (units, inputs) in zip(layers, shapes, strict=True):
-        row = rounded(max(units, 1), 4 if units <= 4 else 8)
+        row = rounded(max(units, 1), 4 if units <= 4 else 8)  # a narrow last layer costs as little as it can
         layer["units"], layer["inputs"], layer["row"] = units, inputs, row
         layer["weights"], layer["bias"] = memory.take(rounded(inputs, 4) * row), memory.take(row)
     end_of_weights, before = memory.size, 0

@@ -56,7 +56,8 @@ def softmax(
     """For 16 images, whose logits (classes, 16) lie in rows `row` apart, as their slopes do.
 
     slopes  scale * (softmax(logits) - 1 at the label), (classes, 16); 0 for an image whose label is -1
-    out     the losses (16) and, `row` behind them, 1 where the largest logit, the first of equals, is the label's
+    out     the losses (16) and, `row` behind them, 1 where the largest logit, the first of equals, is the label's; a
+            logit that is no number is never the largest, but makes the loss none
     """
     zero, one = emitter.number(0.0), emitter.number(1.0)
     label, rate = emitter.load(labels), emitter.spread(scale)

@@ -4,7 +4,8 @@ A kernel is a Python function that emits LLVM's instructions through an `Emitter
 numbers of a network lie in one flat float32 array, its memory; a place is an offset in it, counted in floats. A vector
 has as many lanes as the kernel says, and LLVM cuts it into registers of whatever size there is. Multiply-and-add is
 asked for by its name (llvm.fma, rounded once), the order of every sum is written down, and nothing is left to a
-compiler that may reorder: hence the same bits with any vectors, and without hardware that multiplies and adds at once.
+compiler that may reorder: hence the same bits with any vectors. Where no hardware multiplies and adds at once, LLVM
+calls the C library's fmaf, which is slow and must round once, too.
 """
 
 from collections.abc import Callable, Iterator
@@ -117,13 +118,6 @@ class Emitter:
     def add(self, scalar: ir.Value, *place: Place) -> None:
         """Add a scalar to the number that stands there."""
         self.put(self.builder.fadd(self.scalar(*place), scalar), *place)
-
-    def prefetch(self, *place: Place) -> None:
-        """Ask for what will be read soon."""
-        byte = ir.IntType(8)
-        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), INT32, INT32, INT32])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(function, [self._pointer(self.place(*place), byte), INT32(0), INT32(2), INT32(1)])
 
     # Vectors.
 
