@@ -2,7 +2,7 @@
 
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -23,8 +23,6 @@ from dropnet_core.scheduler import Board
 from dropnet_core.store import Store
 from dropnet_core.streams import stream
 from dropnet_core.training import History, Outcome
-
-LookUp = Callable[[Job], Outcome | None]
 
 EPOCHS = 15  # of a training, while the store holds none to learn from: what fc40-fc40 takes on MNIST
 TIMED = 3  # trainings, one after another
@@ -47,22 +45,17 @@ class Ahead:
     exact: bool
 
 
-def ahead(
-    experiment: Experiment,
-    network: Network,
-    key_of: Callable[[Job], str] = lambda job: job.key(""),
-    look_up: LookUp = lambda job: None,
-) -> Ahead:
-    """Follow every run with the outcomes that are known, then with made-up ones."""
+def ahead(experiment: Experiment, network: Network, board: Board | None = None) -> Ahead:
+    """Follow every run with the outcomes that a board's store knows, then with made-up ones."""
     known: dict[str, Outcome] = {}
     jobs: dict[str, Job] = {}
     for run in experiment.runs():
         generated = path(run, network, [])
         job = next(generated)
         while True:
-            key = key_of(job)
+            key = board.key(job) if board else job.key("")
             if key not in known and key not in jobs:
-                if (found := look_up(job)) is None:
+                if (found := board.look_up(job) if board else None) is None:
                     jobs[key] = job
                 else:
                     known[key] = found
@@ -146,8 +139,7 @@ def first_images(data: DataSet, count: int) -> DataSet:
 def forecast(prepared: Prepared, store: Store, workers: int) -> str:
     """Some lines for a reader: trainings, minutes and memory ahead on this machine."""
     experiment = prepared.experiment
-    board = Board(store, prepared.data.sha256, rounding=prepared.rounding)
-    plan = ahead(experiment, prepared.network, board.key, board.look_up)
+    plan = ahead(experiment, prepared.network, Board(store, prepared.data.sha256, rounding=prepared.rounding))
     most = "" if plan.exact else "at most "
     runs, total = len(experiment.runs()), len(plan.known) + len(plan.jobs)
     if not plan.jobs:

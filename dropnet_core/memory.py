@@ -179,7 +179,7 @@ def check_memory(
     batch, fitting, remedy = min(recipe.batch_size, len(data.train)), 0, "take a narrower network, or smaller images"
     if engine == KERNELS:
         what, alone = f"training in the kernels with batches of {batch}", weights + kernels_bytes(network, recipe, data)
-        remedy = "choose the engine 'compact', which lays out no images, a narrower network, or smaller images"
+        remedy = "take smaller images, a narrower network, or the engine 'compact', which lays out no images"
     else:
         masked = engine == "reference"
         at_once = max(len(next(large_batches(split, storage(recipe.precision)))[1]) for split in data.parts.values())

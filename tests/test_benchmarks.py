@@ -76,8 +76,8 @@ def test_products_and_traffic_of_a_dense_network_counted_by_hand():
     layout = listed(lit(64, 6, 4, (0, 0, 0), (0, 1, 1), (40, 0, 0)), np.zeros(64, np.int64), 32)
     assert steps.products(network, layout) == 2 * 3 * 5 + 3 * 64 * (5 * 3 + 3 * 10)
     parameters = 24 * 5 + 5 + 5 * 3 + 3 + 3 * 10 + 10
-    by_image = 2 * 4 * 2  # two lists, filled up to four entries of two bytes
-    by_batch = 3 * (1 + 2 * 2)  # three pixels, each with a list filled up to two entries
+    by_image = 2 * 4 * (2 + 1)  # two lists, filled up to four entries, each an index and a value
+    by_batch = 3 * (2 + 2 * (2 + 1))  # three pixels, each with a list filled up to two entries
     assert steps.traffic(network, layout) == by_image + by_batch + 4 * (2 * 3 * parameters + 4 * 64 * (5 + 3 + 10))
 
 

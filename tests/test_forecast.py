@@ -43,24 +43,24 @@ def test_the_trainings_of_figure_3():
 def test_the_number_ahead_is_the_number_made(changed, store, tiny):
     planned = small(**changed).with_settings({"network": "fc16-fc12"})  # too wide for masks to meet by chance
     network = describe("fc16-fc12", tiny.shape, tiny.classes)
-    plan = ahead(planned, network, tiny.sha256)
+    plan = ahead(planned, network, Board(store, tiny.sha256))
     assert plan.exact
     run(planned, store=store)
     assert len(store) == len(plan.jobs)
-    after = ahead(planned, network, tiny.sha256, store.get)
+    after = ahead(planned, network, Board(store, tiny.sha256, rounding="kernels"))
     assert len(after.known) == len(store) and not after.jobs
 
 
 def test_what_the_store_holds_is_not_ahead(store, tiny):
     run(small(seeds=(0,)), store=store)
-    plan = ahead(small(seeds=(0, 1)), NETWORK, tiny.sha256, store.get)
+    plan = ahead(small(seeds=(0, 1)), NETWORK, Board(store, tiny.sha256, rounding="kernels"))
     assert len(plan.known) == len(plan.jobs) == 7
 
 
 @pytest.mark.parametrize("kappa", [0.5, 1.0])
 def test_by_kappa_it_is_the_most_there_can_be(kappa, store, tiny):
     stops = tuple(Stop("kappa", kappa, reading) for reading in ("last_good", "already_trained", "one_more"))
-    plan = ahead(small(stops=stops, metrics="min"), NETWORK, tiny.sha256)
+    plan = ahead(small(stops=stops, metrics="min"), NETWORK, Board(store, tiny.sha256))
     assert not plan.exact and len(plan.jobs) == 2 * 6  # 7 5 3 2 1 0 units, the same for all stops
     board = Board(store, tiny.sha256)
     board.start(small(stops=stops, metrics="min").runs(), NETWORK)

@@ -79,7 +79,7 @@ def read(memory: Any, layers: Any, pixels: Any) -> None:
 
 @compiled
 def first_forward(memory: Any, layer: Any, live: Any) -> None:
-    """Pooled values (units, down, right, 32) = the largest of max(0, w * x + b) in each window; b where all is black."""
+    """Pooled values (units, down, right, 32) = the largest of max(0, w * x + b) in each window; b where it is black."""
     plane = layer.down * layer.right * IMAGES
     for i in range(layer.down):
         start, stop = live[i, 0], live[i, 1]
