@@ -22,7 +22,6 @@ from benchmarks.profile import profile
 from benchmarks.rows import Row
 from benchmarks.speed import Bench, schedules
 from benchmarks.steps import steps
-from benchmarks.summary import summary
 from dropnet_core.errors import InputError
 
 FILE = Path(__file__).resolve().parent.parent / "results" / "benchmarks" / "speed.csv"
@@ -72,7 +71,7 @@ def main(words: Sequence[str] | None = None) -> None:
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             table.to_csv(arguments.out, index=False, lineterminator="\n")
     if not arguments.quick:
-        print("The table of README.md:", *summary(table), sep="\n")
+        print("README.md and the page on speed follow with: make refresh")
 
 
 if __name__ == "__main__":

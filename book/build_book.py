@@ -1,7 +1,7 @@
 """Execute the notebooks and build the book.
 
     python book/build_book.py build                 every notebook executed anew, the book in _build/html
-    python book/build_book.py refresh [NOTEBOOK..]  the same outputs stored in notebooks/
+    python book/build_book.py refresh [NOTEBOOK..]  the same outputs stored in notebooks/, and the tables of README.md
 
 Both work on a copy under _build/stage, so that the sources stay as they are whether a run succeeds or fails;
 only `refresh` writes back, and only when every notebook ran to its end. No run reads results of an earlier
@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 import nbformat
 from check_pages import missing_in_book
 from PIL import Image
+from readme_tables import with_tables
 
 from dropnet_core.engines import compile_kernels
 
@@ -154,7 +155,7 @@ def build() -> None:
 
 
 def refresh(names: Sequence[str]) -> None:
-    """Store fresh outputs in notebooks/; `names` are file names or stems, none means all."""
+    """Store fresh outputs in notebooks/ and tables in README.md; `names` are file names or stems, none means all."""
     staged = stage(ROOT, ROOT / "_build" / "stage")
     wanted = {Path(name).stem for name in names} or {notebook.stem for notebook in staged}
     if unknown := sorted(wanted - {notebook.stem for notebook in staged}):
@@ -163,6 +164,8 @@ def refresh(names: Sequence[str]) -> None:
     execute(chosen)
     for notebook in chosen:
         shutil.copyfile(notebook, ROOT / "notebooks" / notebook.name)
+    readme = ROOT / "README.md"
+    readme.write_text(with_tables(readme.read_text("utf-8"), ROOT / "results"), "utf-8")
 
 
 if __name__ == "__main__":

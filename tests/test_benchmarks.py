@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from readme_tables import ratios
 
 from benchmarks import keras_way, rows, speed, steps, ways
 from benchmarks.__main__ import PARTS, main
@@ -19,7 +20,6 @@ from benchmarks.processes import Crew
 from benchmarks.profile import profile, watched
 from benchmarks.rows import Row
 from benchmarks.speed import OTHERS, Bench, Costs, schedules
-from benchmarks.summary import summary
 from benchmarks.ways import Seconds
 from dropnet_core.compaction import shrink
 from dropnet_core.engines.kernels.engine import model_of
@@ -328,13 +328,13 @@ def test_the_summary_has_a_line_for_each_processor_and_network(monkeypatch):
             for quantity, way, value in quantities
         ]
         tables.append(rows.table(made))
-    assert summary(rows.merged(tables[0], tables[1]))[2:] == [
+    assert ratios(rows.merged(tables[0], tables[1]))[2:] == [
         "| Apple 2, 2 cores | Model 1 | 0.0247 | 2468 | 19.8 | – |",
         "| Apple 2, 2 cores | Model 2 | 0.0247 | 2468 | 19.8 | – |",
         "| Pear 1, 2 cores | Model 1 | 0.0123 | 1234 | 9.88 | – |",
         "| Pear 1, 2 cores | Model 2 | 0.0123 | 1234 | 9.88 | – |",
     ]
-    assert len(summary(rows.table([row("deep", 1.0)]))) == 2
+    assert len(ratios(rows.table([row("deep", 1.0)]))) == 2
 
 
 def test_a_place_that_is_a_number_stays_as_it_was_written(tmp_path):

@@ -19,7 +19,7 @@ from dropnet_core.store import Store
 
 GOLDEN = {
     "fc40-fc40": "07ffe5d9eb5fdbfb",
-    "fc13-fc9": "f2f7f606209965a0",
+    "fc13-fc9": "5e41ccfadfbf23df",
     "conv13-conv7": "d1748046564f0732",
     "conv5-conv1": "6572a6608b16663e",
     "conv17-conv9-conv21-conv11-dense37": "406ab28afeccef6d",

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from readme_tables import model_1, with_tables
 
-from benchmarks import rows
-from benchmarks.__main__ import FILE
-from benchmarks.summary import summary
 from dropnet_core import published
-from dropnet_core.discrepancies import agreements, comparisons
 from dropnet_core.recipe import Recipe
 from dropnet_core.records import read, returned
 from dropnet_core.stats import paired, paired_differences, summarise
@@ -58,16 +55,18 @@ def test_model_1_follows_the_published_curves(model1: pd.DataFrame) -> None:
     assert alive["difference"].abs().mean() < 0.01
 
 
-def test_the_readme_says_what_the_records_say(model1: pd.DataFrame) -> None:
-    readme = (RESULTS.parent / "README.md").read_text(encoding="utf-8")
-    summary = summarise(model1)
-    printed = published.curves("mnist-fc40-fc40").set_index(["curve", "units_remaining"])["value"]
-    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\S+) \((\S+) to (\S+)\) \| (\S+) \|$", readme, re.MULTILINE)
-    assert len(rows) == 7
-    for curve, units, *numbers in rows:
-        (row,) = summary[(summary["curve"] == curve) & (summary["units_remaining"] == int(units))].to_dict("records")
-        ours = [row["mean"], row["lower"], row["upper"], printed[curve, int(units)]]
-        assert [float(number) for number in numbers] == pytest.approx(ours, abs=0.00051)
+def test_the_tables_of_the_readme_are_todays() -> None:
+    """If this fails, results/ has changed: `make refresh` writes the tables."""
+    assert with_tables(readme(), RESULTS) == readme()
+
+
+def test_a_table_of_the_readme_is_written_from_the_records() -> None:
+    rows = model_1(RESULTS)
+    assert rows[2].startswith("| `min` | 80 | 0.96") and len(rows) == 9
+    old = readme().replace(rows[2], "| `min` | 80 | 0.111 (0.000 to 0.222) | 0.333 |").replace(rows[4] + "\n", "")
+    assert old != readme() and with_tables(old, RESULTS) == readme()
+    with pytest.raises(ValueError, match="no table that begins with: . metric"):
+        with_tables("nothing", RESULTS)
 
 
 def test_worded_and_coded_selection_part_for_max_and_for_nothing_else() -> None:
@@ -83,27 +82,6 @@ def test_worded_and_coded_selection_part_for_max_and_for_nothing_else() -> None:
 
 def readme() -> str:
     return (RESULTS.parent / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_readme_says_how_far_each_experiment_lies_from_the_paper() -> None:
-    rows = re.findall(r"^\| `([\w-]+)` \| (\d+)" + r" \| (\S+)" * 5 + r" \|$", readme(), re.MULTILINE)
-    table = agreements(comparisons(RESULTS)).set_index(["experiment", "curve"]).xs("all", level="curve")
-    assert {name for name, *_ in rows} == set(table.index)
-    for name, figure, seeds, points, *numbers in rows:
-        ours = table.loc[name]
-        assert set(published.curves(name)["figure"]) == {f"Fig {figure}"}
-        assert (int(seeds), int(points)) == (ours["n"], ours["points"])
-        said = [float(number) if number != "–" else float("nan") for number in numbers]
-        differences = ours[["mean_absolute_difference", "largest_difference", "seed_noise"]]
-        assert said == pytest.approx(list(differences), abs=0.00051, nan_ok=True)
-
-
-def test_the_readme_has_the_table_of_what_was_measured_on_each_processor() -> None:
-    """If this fails, `python -m benchmarks` was run: it prints the table that belongs into README.md."""
-    lines = summary(rows.read(FILE))
-    assert readme().count(lines[0]) == 1
-    table = readme().partition(lines[0])[2].partition("\n\n")[0]
-    assert table.split("\n")[1:] == lines[1:]
 
 
 def test_on_model_1_the_score_within_a_layer_shows_late() -> None:

@@ -24,7 +24,7 @@ def whole(records: pd.DataFrame) -> pd.DataFrame:
     table = records.copy()
     for column in COLUMNS:
         if column not in table:
-            table[column] = 1.0 if column in numeric_columns() else "-"
+            table[column] = 1 if column in numeric_columns() else "-"
     return table[COLUMNS].assign(metric=records["curve"].to_numpy())
 
 
