@@ -119,8 +119,8 @@ def test_a_deleted_file_turns_its_claims_to_not_yet_run(folder):
 def test_a_damaged_file_is_refused_with_its_name_and_line(folder, name):
     file = folder / f"{name}.csv"
     lines = file.read_text().splitlines()
-    file.write_text("\n".join([*lines[:6], lines[6].replace(",1.0,", ",one,", 1), *lines[7:]]))
-    with pytest.raises(InputError, match=rf"{name}\.csv, line 7: 'one' is no number"):
+    file.write_text("\n".join([*lines[:6], lines[6].replace(",1,", ",one,", 1), *lines[7:]]))
+    with pytest.raises(InputError, match=rf"{name}\.csv, line 7: 'one' is no whole number"):
         scorecard(folder)
     file.write_text("\n".join([*lines[:6], lines[5], *lines[6:]]))
     with pytest.raises(InputError, match=rf"{name}\.csv, line 7: this run and cycle stands there already"):
