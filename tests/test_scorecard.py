@@ -120,7 +120,7 @@ def test_a_damaged_file_is_refused_with_its_name_and_line(folder, name):
     file = folder / f"{name}.csv"
     lines = file.read_text().splitlines()
     file.write_text("\n".join([*lines[:6], lines[6].replace(",1,", ",one,", 1), *lines[7:]]))
-    with pytest.raises(InputError, match=rf"{name}\.csv, line 7: 'one' is no whole number"):
+    with pytest.raises(InputError, match=rf"{name}\.csv, line 7: 'one' is no number for p"):
         scorecard(folder)
     file.write_text("\n".join([*lines[:6], lines[5], *lines[6:]]))
     with pytest.raises(InputError, match=rf"{name}\.csv, line 7: this run and cycle stands there already"):
