@@ -1,7 +1,8 @@
 """The six kinds of tests. Each measures what its call names and decides: the claim holds, fails, or is left open.
 
-Worse evidence never makes an outcome milder. What holds or fails does so by p values that move one way only when a
-seed's value does, so neither the spread that a dead network adds nor any other loss can hide what the rest shows.
+Worse evidence never makes the outcome of a test milder, before p values are corrected. What holds or fails does so by
+p values that move one way only when a seed's value does, so neither the spread that a dead network adds nor any
+other loss can hide what the rest shows. Holm's correction couples tests: see the page on verdicts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -10,7 +10,7 @@ from dropnet_core.claims import parse
 from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL
 from dropnet_core.evidence import Seeds
 from dropnet_core.primitives import measure
-from dropnet_core.verdicts import NOT_CONFIRMED, verdict
+from dropnet_core.verdicts import CONFIRMED, INCONCLUSIVE, NOT_CONFIRMED, PARTLY, holm, verdict
 
 FRACTIONS = np.array([1.0, 0.5, 0.1])
 LEVEL, DEAD = 0.7, 0.1
@@ -174,6 +174,30 @@ def test_a_capped_loss_confirms_nothing() -> None:
     a[0] = DEAD
     assert outcome(ONE["DROP"], a, np.full(15, LEVEL)) == OPEN
     assert outcome(ONE["EQ"], a, np.full(15, LEVEL)) == OPEN
+
+
+def corrected(signed: list[float]) -> list[str]:
+    """The outcomes of the PAIRs of one claim from their p values, negative where these speak for the opposite."""
+    outcomes = {True: HOLDS, False: FAILS}
+    return [outcomes[p > 0] if q < 0.05 else OPEN for p, q in zip(signed, holm([abs(p) for p in signed]), strict=True)]
+
+
+def test_the_correction_couples_the_tests_of_a_claim() -> None:
+    """What the page on verdicts excepts: a test changes although its own data did not."""
+    assert corrected([0.01, -0.03]) == [HOLDS, FAILS] and verdict([HOLDS, FAILS]) == PARTLY
+    assert corrected([0.2, -0.03]) == [OPEN, OPEN] and verdict([OPEN, OPEN]) == INCONCLUSIVE
+    assert corrected([-0.01, 0.03, -0.04]) == [FAILS, OPEN, OPEN]
+    assert corrected([-0.01, 0.03, -0.005]) == [FAILS, HOLDS, FAILS]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.floats(0.001, 0.06), min_size=1, max_size=5), st.data())
+def test_worse_data_never_confirm_a_claim(p_values: list[float], data: st.DataObject) -> None:
+    """Told backwards: a claim that is confirmed was so with a clearer lead in one of its tests, too."""
+    place = data.draw(st.integers(0, len(p_values) - 1))
+    clearer = data.draw(st.floats(0.0001, p_values[place]))
+    if verdict(corrected(p_values)) == CONFIRMED:
+        assert verdict(corrected([*p_values[:place], clearer, *p_values[place + 1 :]])) == CONFIRMED
 
 
 @settings(max_examples=200, deadline=None)
