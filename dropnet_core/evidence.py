@@ -14,6 +14,8 @@ from dropnet_core.estimates import Estimate
 from dropnet_core.experiments import Experiment, experiment
 from dropnet_core.metrics import metrics
 from dropnet_core.networks import describe
+from dropnet_core.plausible import LARGE, in_the_table, units_left
+from dropnet_core.records import Seen
 from dropnet_core.schedules import schedule
 from dropnet_core.stats import interpolation
 
@@ -92,8 +94,8 @@ class Seeds:
     def of(cls, records: pd.DataFrame, reading: str = "") -> "Seeds":
         """From the rows of one experiment. `reading`, "@exact", picks the curves whose names end in it.
 
-        A run that diverged has no smaller networks. Its last one stands in for them: left out, the seed would make
-        the curve look better than if it had lived.
+        A run that diverged has no smaller networks. Its last one stands in for them, down to where the run would have
+        stopped: left out, the seed would make the curve look better than if it had lived.
 
         Raises InputError if the seeds of a curve pass through different fractions.
         """
@@ -111,13 +113,18 @@ class Seeds:
                     f"the seeds of '{curve}' in {name} pass through different fractions remaining, so no claim can be "
                     "tested on them; remove the seeds that were run with other settings"
                 )
+            x = fractions["max"].to_numpy()
             values = rows.pivot(index="seed", columns="cycle", values="test_accuracy").reindex(seeds)
             if "status" in rows:
                 status = rows.pivot(index="seed", columns="cycle", values="status").reindex(seeds)
                 ended = (status == "diverged").any(axis=1)
+                if ended.any():  # perhaps no seed has the smaller networks
+                    x = np.append(x, [ahead for ahead in course(name, str(curve)) if ahead < x[-1] * (1 - 1e-6)])
+                    new = [int(fractions.index[-1]) + 1 + i for i in range(len(x) - len(fractions))]
+                    values, status = (table.reindex(columns=[*table, *new]) for table in (values, status))
                 values, status = (table.where(~ended, table.ffill(axis=1), axis=0) for table in (values, status))
                 dead[short] = (status != "ok").to_numpy(dtype=float)
-            curves[short] = fractions["max"].to_numpy(), values.to_numpy(dtype=float)
+            curves[short] = x, values.to_numpy(dtype=float)
             by_curve[short] = rows
         return cls(name, curves, dead, by_curve)
 
@@ -172,6 +179,29 @@ class Seeds:
 def planned(name: str) -> Experiment:
     """The experiment of the table with this name, built once. Raises InputError for an unknown one."""
     return experiment(name)
+
+
+@cache
+def course(name: str, curve: str) -> tuple[float, ...]:
+    """The fractions remaining through which the table has a run of this curve pass, down to its stop.
+
+    They follow from the pruning rule alone. A run that kappa stops ends at its first bad network, so nothing is
+    ahead of one that diverged; nor is it known of a curve that the table lacks.
+    """
+    entry = in_the_table(name)
+    run = next((run for run in entry.runs() if entry.curve(run) == curve), None) if entry else None
+    if run is None:
+        return ()
+    widths = describe(run.network, LARGE, 10).widths
+    start = widths if metrics[run.metric].scope == "layer" else (sum(widths),)
+    cycles: list[Seen] = []
+    for units in units_left(start, run.schedule, run.p):
+        if not any(units):
+            break
+        cycles.append(Seen(sum(units) / sum(widths), 0.0))
+        if run.stop(cycles):
+            break
+    return tuple(cycle.fraction_remaining for cycle in cycles)
 
 
 @cache

@@ -1,7 +1,8 @@
 """The six kinds of tests. Each measures what its call names and decides: the claim holds, fails, or is left open.
 
-Worse evidence never makes an outcome milder. What holds or fails does so by p values that move one way only when a
-seed's value does, so neither the spread that a dead network adds nor any other loss can hide what the rest shows.
+Worse evidence never makes the outcome of a test milder, before p values are corrected. What holds or fails does so by
+p values that move one way only when a seed's value does, so neither the spread that a dead network adds nor any
+other loss can hide what the rest shows. Holm's correction couples tests: see the page on verdicts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ from dropnet_core.errors import InputError
 from dropnet_core.estimates import Estimate
 from dropnet_core.evidence import BASE, Evidence, Missing, Term, common_window, planned
 from dropnet_core.stats import LEVEL
+from dropnet_core.training import DEAD_MARGIN
 
 CLIFF_GAP = 0.05
 TAU = 0.8  # Kendall's, at which an order counts as found
@@ -161,42 +163,54 @@ def order(call: Call, evidence: Evidence, least: float) -> Measured:
 def cliff(call: Call, evidence: Evidence, least: float, among: int) -> Measured:
     """CLIFF: from a fraction down, the curve is at least .05 below every curve that is not of the max family.
 
-    At every cycle of its own at which the other one is still .05 above chance; and significantly so at the
-    first of these.
+    At every cycle of its own at which it is not dead; and significantly so at the first, where the other one has to
+    be .05 above chance. A dead curve has broken down as far as it can. Were a comparison left out because the
+    other one is low, a gap that fails would vanish when it narrows further.
+
+    Raises InputError for a data set whose largest class is not known.
     """
     (curve,) = call.flat
     assert isinstance(call.window, float)
     data = planned(call.experiment).data
     if data not in LARGEST_CLASS:
         raise InputError(f"'{call.text}': the largest class of {data} is not known; CLIFF needs {list(LARGEST_CLASS)}")
-    alive = LARGEST_CLASS[data] + CLIFF_GAP
+    chance = LARGEST_CLASS[data]
     cycles = [float(x) for x in evidence.fractions(curve) if x <= call.window * (1 + 1e-6)]
     others = [name for name in evidence.curves() if name != curve and not name.startswith("max")]
     firsts: list[Estimate] = []
-    gaps: list[Estimate] = []
+    gaps: list[Estimate] = []  # where the curve is not dead
     places: set[float] = set()
+    lost: list[str] = []  # curves that are not alive at the first cycle
     for other in others:
-        where = [x for x in cycles if _height(evidence, other, x) > alive]
-        found = [difference(evidence, [other], [curve], x) for x in where]
-        firsts, gaps, places = firsts + found[:1], gaps + found, places | set(where)
+        where = [x for x in cycles if not np.isnan(_height(evidence, other, x))]
+        for x in where:
+            gap = difference(evidence, [other], [curve], x)
+            if x == where[0]:
+                firsts.append(gap)
+                lost += [] if _height(evidence, other, x) > chance + CLIFF_GAP else [other]
+            gaps += [gap] if _height(evidence, curve, x) > chance + DEAD_MARGIN else []
+            places.add(x)
     if not firsts:
         raise Missing(f"no cycle at or below {call.window:g} to compare at")
-    least_first, smallest = min(firsts, key=lambda gap: gap.mean), min(gaps, key=lambda gap: gap.mean)
+    least_first, smallest = min(firsts, key=lambda gap: gap.mean), min(gaps or firsts, key=lambda gap: gap.mean)
+    deep = not gaps or smallest.mean >= least
 
     def decide(corrected: Sequence[float]) -> Decision:
-        excluded = [gap for gap in firsts if below(gap, least, among * len(firsts))]
+        excluded = [gap for gap in firsts if gap in gaps and below(gap, least, among * len(firsts))]
         sure = all(significance(gap, p) > 0 for gap, p in zip(firsts, corrected, strict=True))
         if excluded:
             outcome, reason = FAILS, f"a gap of {least:g} is excluded at the first cycle"
-        elif sure and smallest.mean >= least:
-            outcome, reason = HOLDS, f"at least {least:g} below all others at every cycle"
-        else:
+        elif sure and deep and not lost:
             outcome, reason = (
-                OPEN,
-                f"the smallest gap is {smallest.mean:.3f}" + ("" if sure else ", the first not sure"),
+                HOLDS,
+                f"at least {least:g} below all others at every cycle" if gaps else "dead at every cycle",
             )
+        else:
+            parts = [f"the smallest gap is {smallest.mean:.3f}", *(["the first not sure"] if not sure else [])]
+            parts += [f"{' and '.join(lost)} not alive at the first cycle"] if lost else []
+            outcome, reason = OPEN, ", ".join(parts)
         seeds = np.nan
-        if outcome == OPEN:  # either a first gap is not significant, or one further down is too small
+        if outcome == OPEN and not lost:  # either a first gap is not significant, or one further down is too small
             short_of = smallest.seeds_for(abs(least - smallest.mean))
             seeds = short_of if sure else max(seeds_to_decide(gap, least) for gap in firsts)
         n, p = min(gap.n for gap in firsts), max(gap.p_value for gap in firsts)

@@ -160,6 +160,32 @@ def test_a_seed_that_diverged_counts_as_dead_from_there_on() -> None:
     assert before.n == 10 and before.mean == pytest.approx(0.9, abs=0.005)
 
 
+@pytest.mark.parametrize(
+    ("experiment", "curve", "last", "units"),
+    [
+        ("mnist-fc40-fc40", "min", 4, 80),
+        ("mnist-fc40-fc40", "min_layer", 4, 80),
+        ("mnist-fc20-fc40", "max_layer", 3, 60),
+    ],
+)
+def test_a_curve_of_which_every_seed_diverged_goes_on_to_where_its_runs_would_have_stopped(
+    experiment: str, curve: str, last: int, units: int
+) -> None:
+    records = made_up({curve: 0.9}, experiment, seeds=10, spread=0.001, fractions=[1.0, 0.8])
+    records.loc[records["cycle"] == 1, ["test_accuracy", "status"]] = [0.098, "diverged"]
+    evidence = Seeds.of(records)
+    assert evidence.fractions(curve)[-1] == pytest.approx(last / units)
+    found = evidence.estimate([Term(1.0, curve, last / units)])
+    assert (found.n, found.mean, found.collapsed) == (10, pytest.approx(0.098), {curve: 1})
+    assert evidence.estimate([Term(1.0, curve, 0.9 * last / units)]).n == 0  # no run would have come there
+
+
+def test_a_seed_that_was_not_run_further_is_not_carried_on_with_those_that_diverged() -> None:
+    records = made_up({"min": 0.9}, seeds=10, spread=0.001, fractions=[1.0, 0.8])
+    records.loc[(records["seed"] < 9) & (records["cycle"] == 1), ["test_accuracy", "status"]] = [0.098, "diverged"]
+    assert Seeds.of(records).estimate([Term(1.0, "min", 0.1)]).n == 9
+
+
 def test_empty_layers_are_counted_at_the_place() -> None:
     table = made_up({"min": 0.9}, seeds=4)
     table["units_per_layer"] = np.where(

@@ -187,11 +187,16 @@ def test_a_sure_but_shallow_cliff_says_how_many_seeds_would_tell_its_depth() -> 
     assert found.seeds > found.n
 
 
-def test_cliff_looks_away_where_the_other_curve_is_dead_too() -> None:
-    records = made_up({"min": falling(0.9, 0.12, 0.15), "max": falling(0.9, 0.12, 0.5)})
+def test_cliff_looks_away_where_both_curves_are_dead() -> None:
+    records = made_up({"min": falling(0.9, 0.11, 0.15), "max": falling(0.9, 0.11, 0.5)})
     assert decided(CLIFF, records).outcome == HOLDS
+    barely_alive = made_up({"min": falling(0.9, 0.12, 0.15), "max": falling(0.9, 0.12, 0.5)})
+    assert decided(CLIFF, barely_alive).outcome == OPEN
+    found = decided(CLIFF, made_up({"min": 0.11, "max": 0.11}))
+    assert found.outcome == OPEN and found.reason.endswith("min not alive at the first cycle")
+    assert decided(CLIFF, made_up({"min": 0.12, "max": 0.12})).outcome == FAILS
     with pytest.raises(Missing, match="no cycle at or below 0.5"):
-        decided(CLIFF, made_up({"min": 0.12, "max": 0.12}))
+        decided(CLIFF, made_up({"max": 0.11}))
 
 
 def test_cliff_needs_to_know_the_largest_class(monkeypatch: pytest.MonkeyPatch) -> None:
