@@ -127,10 +127,15 @@ def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> 
     if file.stem != name and file.stem.partition("+")[0] in names():
         print(f"the file is named after the experiment '{file.stem}', and its rows after '{name}'")
         return False
-    if not confirmed_name(table, settings):
+    confirmed = confirmed_name(table, settings)
+    if confirmed is None:
+        print(
+            f"the name '{name}' cannot be confirmed from these rows alone; repeat all --set of the run, "
+            "for example --set metrics=min,max"
+        )
+    elif not confirmed:
         print(f"the name '{name}' does not follow from the rows' settings: they or the name have been changed")
-        return False
-    return True
+    return confirmed is not False
 
 
 class Parser(ArgumentParser):

@@ -11,7 +11,8 @@ import pandas as pd
 
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment, experiment, names
-from dropnet_core.plausible import faults_of_row
+from dropnet_core.making import named_in_curve
+from dropnet_core.plausible import dicts, faults_of_row
 from dropnet_core.provenance import KERNELS, rounding
 from dropnet_core.recipe import Recipe
 from dropnet_core.records import COLUMNS, KEY, PROVENANCE, as_written, reached_its_stop, row
@@ -24,6 +25,9 @@ from dropnet_core.streams import stream
 
 MEASURED = [column for column in COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
 EARLIER = {"0.1.0": ("stacked", "compact")}  # engines of earlier versions that are gone, or had steps of their own
+VARIED = {  # setting -> column of its values
+    "metrics": "metric", "p": "p", "selection": "selection", "score": "score", "initial": "initial", "stops": "stop",
+}  # fmt: skip
 ACCURACY, LOSS = 0.002, 0.01  # absolute, relative: how far rounding alone moves a training of the same length
 
 
@@ -85,35 +89,56 @@ def planned_experiment(table: pd.DataFrame, settings: dict[str, Any]) -> Experim
     return planned
 
 
-def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool:
+def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None:
     """Whether the digits behind the "+" of a changed experiment's name follow from its rows and these settings.
 
-    True for a name without such digits.
+    True for a name without such digits. None where it cannot be told: an interrupted run lacks rows, so they need not
+    have all values that were varied, nor in their order. False only if none can be missing.
     """
     first = table.iloc[0]
     name, base = str(first["experiment"]), str(first["experiment"]).partition("+")[0]
     if base == name or base not in names():
         return True
-
-    def listed(column: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(table[column]))
-
-    p = tuple(None if pd.isna(value) else float(value) for value in table["p"].unique())
-    found = {
-        "data": first["data"], "network": first["network"], "schedule": first["schedule"], "p": p,
-        "metrics": listed("metric"), "selection": listed("selection"), "score": listed("score"),
-        "initial": listed("initial"), "stops": listed("stop"),
-    }  # fmt: skip
-    return experiment(base).variant(found | settings).name == name
+    found = {column: first[column] for column in ("data", "network", "schedule")}
+    varied: dict[str, tuple[Any, ...]] = {
+        setting: tuple(dict.fromkeys(table[column])) for setting, column in VARIED.items()
+    }
+    varied["p"] = tuple(None if pd.isna(value) else float(value) for value in table["p"].unique())
+    base_experiment = experiment(base)
+    planned = base_experiment.variant(found | settings)
+    lists = {
+        setting: {str(value) if setting == "stops" else value for value in getattr(planned, setting)}
+        for setting in VARIED
+    }
+    if name == planned.name and all(lists[setting].issuperset(varied[setting]) for setting in VARIED):
+        return True
+    if name in (base_experiment.variant(each).name for each in (found | varied | settings, found | settings | varied)):
+        return True
+    named = set[str]().union(*(named_in_curve(record) or () for record in dicts(table.drop_duplicates("curve"))))
+    # One value that the curves do not name is the only one: a curve names what has several.
+    several = [setting for setting, column in VARIED.items() if column in (*named, "metric", "initial")]
+    may_lack = any(lists[setting] != set(varied[setting]) for setting in several)
+    return None if may_lack or not_there(table) else False
 
 
 def not_there(table: pd.DataFrame) -> list[str]:
-    """What an experiment's records lack, in words: runs that end before their stop, runs that other seeds have."""
-    curves = dict.fromkeys(table["curve"])
-    said = []
+    """What an experiment's records lack, in words: curves, seeds, runs that other seeds have, ends of runs.
+
+    The table of experiments tells which curves there are, and its seeds begin with 0; of an experiment that is not
+    there only what lies between its own seeds, or stands in some of them, can be missed.
+    """
+    name = table["experiment"].iloc[0]
+    planned = experiment(name) if name in names() else None
+    there = dict.fromkeys(table["curve"])
+    curves = dict.fromkeys(map(planned.curve, planned.runs())) if planned else there
+    said = [f"{curve}: all its runs" for curve in curves if curve not in there]
+    seeds = sorted(table["seed"].unique())
+    for before, seed in zip([-1, *seeds] if planned else seeds, seeds if planned else seeds[1:], strict=False):
+        if seed - before > 1:
+            said.append(f"seed {before + 1}" if seed - before == 2 else f"seeds {before + 1} to {seed - 1}")
     runs = {key: run for key, run in table.groupby(["curve", "seed"], sort=False)}
-    for seed in sorted(table["seed"].unique()):
-        for curve in curves:
+    for seed in seeds:
+        for curve in there:
             run = runs.get((curve, seed))
             if run is None:
                 said.append(f"{curve}, seed {seed}: the whole run")

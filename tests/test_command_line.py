@@ -447,6 +447,21 @@ def test_verify_finds_what_a_few_rows_do_not_show(tmp_path, capsys):
     assert code == 1 and f"is named after the experiment '{file.stem}', and its rows after" in out
     code, out = told(table.assign(score="abs_of_mean"))
     assert code == 1 and f"the name '{file.stem}' does not follow from the rows' settings" in out
+    code, out = told(table[table["metric"] == "min"])  # interrupted, or run with fewer metrics: not told by the rows
+    assert code == 0, out
+
+
+def test_an_interrupted_run_is_not_accused_of_its_name(tmp_path, capsys):
+    run("--seeds", 0, "--set", "metrics=min,max")
+    file = only_file(tmp_path / "results")
+    table = read(file)
+    write(table[table["metric"] == "min"], file)
+    again = ["verify", str(file), "--rows", "1", *TINY]
+    assert main(again) == 0
+    told = f"the name '{file.stem}' cannot be confirmed from these rows alone; repeat all --set of the run, for example"
+    assert told in capsys.readouterr().out
+    assert main([*again, "--set", "metrics=min,max"]) == 0
+    assert "the name" not in capsys.readouterr().out
 
 
 def test_records_that_merge_writes_stay_in_its_folder(tmp_path, capsys):

@@ -140,6 +140,15 @@ def test_what_a_file_lacks_is_named(table):
     run = table[(table["seed"] == 1) & (table["metric"] == "max_layer")]
     assert not_there(table.drop(index=run.index)) == ["max_layer, seed 1: the whole run"]
     assert not_there(table.drop(index=run.index[-1])) == ["max_layer, seed 1: what follows cycle 2"]
+    assert not_there(table.assign(seed=table["seed"].replace(1, 9))) == ["seeds 1 to 8"]
+    assert not_there(table[table["seed"] == 1]) == []  # no table tells where its seeds begin
+
+
+def test_the_table_tells_which_curves_and_seeds_a_file_lacks():
+    table = read(RESULTS / "mnist-fc40-fc40.csv")
+    assert not_there(table) == []
+    assert not_there(table[(table["metric"] != "max") & (table["seed"] != 3)]) == ["max: all its runs", "seed 3"]
+    assert not_there(table[table["seed"] > 1]) == ["seeds 0 to 1"]
 
 
 def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of):
@@ -152,9 +161,28 @@ def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of)
     name = experiment("mnist-fc40-fc40").variant(settings).name
     table = table_of(seeds=0).assign(experiment=name)
     assert confirmed_name(table, SETTINGS)
-    assert not confirmed_name(table.assign(score="abs_of_mean"), SETTINGS)
-    assert not confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS)
-    assert not confirmed_name(table, {})
+    given = SETTINGS | {"metrics": own.metrics}
+    assert confirmed_name(table.assign(score="abs_of_mean"), given) is False
+    assert confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), given) is False
+    assert confirmed_name(table, {"metrics": own.metrics}) is False
+    # Without them a metric may be missing that no row is left of.
+    assert confirmed_name(table.assign(score="abs_of_mean"), SETTINGS) is None
+    assert confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS) is None
+
+
+@pytest.mark.parametrize("change", ["interrupted", "reordered", "cut off"])
+def test_a_name_that_rows_alone_do_not_explain_is_no_lie(table_of, change):
+    own = small()
+    settings = {"data": "tiny", "network": "fc4-fc3", "selection": own.selection, "p": own.p, "stops": own.stops}
+    name = experiment("mnist-fc40-fc40").variant({"metrics": own.metrics, **settings, **SETTINGS}).name
+    table = table_of().assign(experiment=name)
+    honest = {
+        "interrupted": table[table["metric"] == "min"],
+        "reordered": table[::-1],
+        "cut off": table[table["metric"] == "min"][:-1],
+    }[change]
+    assert confirmed_name(honest, SETTINGS) is None
+    assert confirmed_name(honest, SETTINGS | {"metrics": own.metrics}) is True
 
 
 def test_the_committed_changed_experiments_bear_the_right_names():
