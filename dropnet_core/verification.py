@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from dropnet_core.data import DataSet
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment, experiment, names
 from dropnet_core.making import named_in_curve
@@ -41,7 +42,7 @@ class Verdict:
     differences   column -> (value in the file, value now)
     same_bits     whether both must have the same bits: both were made by the kernels, or by the same engine, hardware,
                   device and versions
-    fault         why no machine can have made the row (`plausible.faults`); "" if one can
+    fault         why no machine can have made the row (`plausible.faults`, `beside_equal_losses`); "" if one can
     """
 
     name: str
@@ -181,18 +182,17 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
             number, cycles = int(record["cycle"]), board.cycles[run]
             last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
             again = row(own, run, last, cycles[last], prepared.network, prepared.data)
-            yield compared(record, pd.Series(again), wrong[line], own.recipe.augmented)
+            yield compared(record, pd.Series(again), wrong[line], own.recipe, prepared.data)
 
 
-def compared(record: pd.Series, again: pd.Series, fault: str, augmented: bool) -> Verdict:
-    """The verdict on a record and what came of computing it again.
-
-    fault      what is wrong with it on any machine, or ""
-    augmented  whether its images were
-    """
+def compared(record: pd.Series, again: pd.Series, fault: str, recipe: Recipe, data: DataSet) -> Verdict:
+    """The verdict on a record and what came of computing it again. `fault`: what is wrong with it on any machine."""
     texts = as_written(pd.DataFrame([record, again])[["cycle", *MEASURED]])
     differing = [column for column in ("cycle", *MEASURED) if texts[column][0] != texts[column][1]]
     grade = "within rounding" if differing else "equal"
+    same = same_bits(record, again, recipe.augmented)
+    if not same:  # else any difference is one too many
+        fault = fault or beside_equal_losses(record, again, differing, recipe, data)
     if fault or not all(close(column, record[column], again[column]) for column in differing):
         moved = not fault and "epochs" in differing and trained_alone(differing)
         grade = "stopped at another epoch" if moved else "different"
@@ -200,9 +200,34 @@ def compared(record: pd.Series, again: pd.Series, fault: str, augmented: bool) -
         f"{record['experiment']} {record['curve']}, seed {record['seed']}, cycle {record['cycle']}",
         grade,
         {column: (texts[column][0], texts[column][1]) for column in differing},
-        same_bits(record, again, augmented),
+        same,
         fault,
     )
+
+
+def beside_equal_losses(
+    record: pd.Series, again: pd.Series, differing: list[str], recipe: Recipe, data: DataSet
+) -> str:
+    """Which accuracy or status of a record rounding cannot explain, since units, epochs and losses are as before.
+
+    An accuracy may move by ACCURACY or by two images, and by as much more as the losses do.
+    """
+    others = [column for column in differing if not column.endswith("accuracy") and column != "status"]
+    if not all(close(column, record[column], again[column]) for column in others):
+        return ""
+    moved = max((abs(record[loss] / again[loss] - 1) for loss in others), default=0.0)
+    for column in differing:
+        if column == "best_test_accuracy" and record["epochs"] == recipe.max_epochs:
+            continue  # of two epochs with nearly the lowest loss the other may be the best
+        if column.endswith("accuracy"):
+            images = len(data.parts[column.split("_")[-2]])
+            if abs(record[column] - again[column]) > max(ACCURACY, 2.5 / images) + moved:
+                return f"losses and epochs are as before, the {column} is not"
+    if "status" in differing and not (
+        "test_accuracy" in differing and {record["status"], again["status"]} == {"ok", "collapsed"}
+    ):
+        return "losses, epochs and units are as before, the status is not"
+    return ""
 
 
 def trained_alone(columns: list[str]) -> bool:

@@ -13,7 +13,7 @@ from dropnet_core.records import read, write
 from dropnet_core.running import run
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
-from dropnet_core.verification import by_lot, confirmed_name, not_there, verify
+from dropnet_core.verification import by_lot, compared, confirmed_name, not_there, verify
 
 RESULTS = Path(__file__).parent.parent / "results"
 SETTINGS = {"max_epochs": 2, "batch_size": 16}
@@ -133,6 +133,38 @@ def test_what_is_exact_on_every_machine_excuses_no_other(table, column, value, w
     assert verdict.failed and not verdict.same_bits and verdict.grade == "different"
     assert words in verdict.fault and words in str(verdict)
     assert not next(verify(table[1:2], SETTINGS)).failed
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"test_accuracy": 0.99}, "losses and epochs are as before, the test_accuracy is not"),
+        ({"train_accuracy": 0.99, "train_loss": 1 + 1e-7}, "the train_accuracy is not"),
+        ({"status": "other"}, "the status is not"),
+        ({"test_accuracy": 0.99, "test_loss": 1.5}, ""),
+        ({"test_accuracy": 0.99, "epochs": 7}, ""),
+        ({"test_accuracy": 0.99, "units_per_layer": "2+2"}, ""),
+        ({"test_accuracy": "one image"}, ""),  # one image more or less, of few
+        ({"status": "other", "test_accuracy": "one image"}, ""),
+        ({"best_test_accuracy": 0.99}, ""),  # the last epoch that was allowed; another may have been the best
+    ],
+)
+def test_an_accuracy_that_losses_contradict_is_no_rounding(table, tiny, changes, fault):
+    was = table.iloc[0].copy()
+    was["hardware"], was["engine"] = "another", "compact"
+    now = was.copy()
+    now["hardware"] = "this"
+    for column, value in changes.items():
+        if value == "one image":
+            was[column] += 1 / len(tiny.test)
+        elif value == "other":
+            was[column] = "ok" if now[column] == "collapsed" else "collapsed"
+        else:
+            was[column] = was[column] * value if column.endswith("loss") else value
+    verdict = compared(was, now, "", small().recipe, tiny)
+    assert verdict.failed == bool(fault) and fault in verdict.fault and not (fault == "" and verdict.fault)
+    if fault:
+        assert verdict.grade == "different"
 
 
 def test_what_a_file_lacks_is_named(table):
