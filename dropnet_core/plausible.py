@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dropnet_core.compaction import counts, cut_off
-from dropnet_core.data import cifar, mnist
+from dropnet_core.data.known import KNOWN, Known
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment, experiment, names
 from dropnet_core.making import named_in_curve, place_of
@@ -24,16 +24,12 @@ from dropnet_core.records import FLOAT, KEY, Seen, check_name
 from dropnet_core.runs import Run
 from dropnet_core.schedules import schedule
 from dropnet_core.stops import Stop
+from dropnet_core.training import DEAD_MARGIN
 
 STATUSES = ("ok", "collapsed", "empty-layer", "diverged")
 ACCURACIES = ("train_accuracy", "validation_accuracy", "test_accuracy", "best_test_accuracy")
 LOSSES = ("train_loss", "validation_loss", "test_loss")
-DATA = {  # shape of an image, classes, checksum where the package knows it
-    "mnist": ((1, 28, 28), 10, mnist.SHA256),
-    "mnist5k": ((1, 28, 28), 10, mnist.SHA256_5K),
-    "cifar10": ((3, 32, 32), 10, cifar.SHA256),
-    "tinyimagenet": ((3, 64, 64), 200, ""),
-}
+DEVICES = ("cpu", "cuda")
 LARGE = (1, 2**20, 2**20)  # images that any network can pool, where only the widths matter
 ROUNDING = 2e-9  # of the digits that a file keeps
 
@@ -157,8 +153,10 @@ def unmeasurable(record: dict[str, Any]) -> Iterator[str]:
     if record["status"] not in STATUSES:
         yield f"'{record['status']}' is no status, which are {', '.join(STATUSES)}"
     finite = math.isfinite(record["train_loss"]) and math.isfinite(record["validation_loss"])
-    if finite == (record["status"] == "diverged"):
+    if finite == (record["status"] == "diverged") or (finite and not math.isfinite(record["test_loss"])):
         yield f"the status '{record['status']}' does not fit the losses"
+    if record["device"] not in DEVICES:
+        yield f"'{record['device']}' is no device, which are {' and '.join(DEVICES)}"
     if record["epochs"] < 1:
         yield "a training has at least one epoch"
     if not 0 <= record["seconds"] < math.inf:
@@ -166,13 +164,29 @@ def unmeasurable(record: dict[str, Any]) -> Iterator[str]:
     for column, digits in (("recipe", 12), ("data_sha256", 64)):
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", record[column]):
             yield f"'{record[column]}' is no {column} of {digits} hexadecimal digits"
-    known = DATA.get(record["data"], ((), 0, ""))[2]
-    if known and record["data_sha256"] != known:
-        yield f"the data_sha256 is not that of '{record['data']}', which begins with {known[:12]}"
+    if record["data"] in KNOWN:
+        yield from unmeasurable_on(KNOWN[record["data"]], record)
     try:
         datetime.fromisoformat(record["created"])
     except ValueError:
         yield f"'{record['created']}' is no date and time"
+
+
+def unmeasurable_on(known: Known, record: dict[str, Any]) -> Iterator[str]:
+    """Values that no network can have on a data set whose images are counted."""
+    if known.sha256 and record["data_sha256"] != known.sha256:
+        yield f"the data_sha256 is not that of '{record['data']}', which begins with {known.sha256[:12]}"
+    for column in ACCURACIES:
+        images = known.images[column.split("_")[-2]]
+        right = record[column] * images
+        if abs(right - round(right)) > images * ROUNDING:
+            yield f"the {column} {record[column]:{FLOAT}} is no whole number of images of {images:,}"
+    learnt_nothing = record["test_accuracy"] <= known.chance + DEAD_MARGIN
+    if record["status"] in ("ok", "collapsed") and learnt_nothing != (record["status"] == "collapsed"):
+        yield (
+            f"the status '{record['status']}' does not fit the test_accuracy {record['test_accuracy']:{FLOAT}}, where "
+            f"{known.chance + DEAD_MARGIN:{FLOAT}} and less is collapsed"
+        )
 
 
 def follows(run: Run, metric: str, widths: tuple[int, ...], cycle: int, units: tuple[int, ...]) -> bool:
@@ -200,10 +214,13 @@ def units_left(start: tuple[int, ...], name: str, p: float | None) -> list[tuple
 def known_network(data: str, name: str) -> Network | None:
     """The network for a data set whose images the package knows without reading them; None for any other."""
     kind, _, first = data.partition(":")
-    if kind not in DATA or not re.fullmatch(r"\d{0,5}", first):
+    if kind not in KNOWN or not re.fullmatch(r"\d{0,5}", first):
         return None
-    shape, classes, _ = DATA[kind]
-    return describe(name, shape, int(first or classes))
+    known = KNOWN[kind]
+    classes = int(first or known.classes)
+    if not 2 <= classes <= known.classes:
+        raise InputError(f"'{data}' has no classes to tell apart, or more than the {known.classes} there are")
+    return describe(name, known.shape, classes)
 
 
 @lru_cache(maxsize=4096)
