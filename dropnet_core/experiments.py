@@ -1,6 +1,7 @@
 """Experiments: what is varied, over which seeds. The paper's own are a table."""
 
 import csv
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice, product
@@ -14,7 +15,7 @@ from dropnet_core.runs import LARGEST_SEED, Run
 from dropnet_core.stops import Stop
 
 TABLE = Path(__file__).with_name("experiments.csv")
-MOST_SEEDS = 100_000  # of one experiment; more are a slip of the keyboard and would fill the memory
+MOST_RUNS = 5_000  # of one experiment; more are a slip of the keyboard and would fill the memory
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Experiment:
     size, colour  of images in a folder, see `dropnet_core.data.load`
 
     The other fields are those of `Run`, in the plural where an experiment may have several. Raises InputError
-    for no or repeated seeds, nothing to vary, an unknown name or a value outside its range.
+    for no or repeated seeds, more than MOST_RUNS runs, nothing to vary, an unknown name or a value outside its range.
     """
 
     name: str
@@ -53,9 +54,9 @@ class Experiment:
             given = getattr(self, name)
             alone = isinstance(given, str) or not isinstance(given, Iterable)
             # One of them may be written without a list around it; a range of seeds may be endlessly long.
-            value = (given,) if alone else tuple(islice(given, MOST_SEEDS + 1))
-            if len(value) > MOST_SEEDS:
-                raise InputError(f"experiment '{self.name}' has too many {name}; {MOST_SEEDS:,} is the most")
+            value = (given,) if alone else tuple(islice(given, MOST_RUNS + 1))
+            if len(value) > MOST_RUNS:
+                raise InputError(f"experiment '{self.name}' has too many {name}; {MOST_RUNS:,} is the most")
             if name == "stops":
                 value = tuple(stop if isinstance(stop, Stop) else Stop.parse(stop) for stop in value)
             if name == "seeds":
@@ -69,6 +70,14 @@ class Experiment:
             if len(set(value)) < len(value):
                 twice = next(v for v in value if value.count(v) > 1)
                 raise InputError(f"experiment '{self.name}' names {str(twice)!r} twice in its {name}; each counts once")
+        runs = math.prod(
+            map(len, (self.seeds, self.metrics, self.p, self.selection, self.score, self.initial, self.stops))
+        )
+        if runs > MOST_RUNS:
+            raise InputError(
+                f"experiment '{self.name}' has {runs:,} runs, and at most {MOST_RUNS:,} are meant; take fewer "
+                "seeds, or fewer metrics and whatever else it varies"
+            )
         if not isinstance(self.recipe, Recipe):
             raise InputError(f"recipe is a Recipe, such as Recipe(max_epochs=5), not {self.recipe!r}")
         if not isinstance(self.network, str):
@@ -206,15 +215,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        numbers = (first, last) if dash else (first,)
+        if not all(number.isascii() and number.isdecimal() for number in numbers):
             raise InputError(f"seeds read 0-14 or 0,3,7, not '{text}'")
         if max(len(first), len(last)) > len(str(LARGEST_SEED)):
             raise InputError(f"a seed is at most {LARGEST_SEED}; '{part.strip()[:30]}' has more digits")
         start, end = int(first), int(last or first)
         if end < start:
             raise InputError(f"seeds read 0-14 or 0,3,7, not '{text}'")
-        if len(seeds) + end - start >= MOST_SEEDS:
-            raise InputError(f"'{part.strip()}' makes more than {MOST_SEEDS:,} seeds; take fewer")
+        if len(seeds) + end - start >= MOST_RUNS:
+            raise InputError(f"'{part.strip()}' makes more than {MOST_RUNS:,} seeds; take fewer")
         seeds += range(start, end + 1)
     return tuple(seeds)
 

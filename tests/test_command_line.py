@@ -271,7 +271,11 @@ BAD = [
     ("mnist-fc40-fc40", "--workers two", "argument --workers: invalid int value: 'two'"),
     ("mnist-fc40-fc40", "--minutes 0", "minutes is a time budget above 0"),
     ("mnist-fc40-fc40", "--seed 0", "unrecognized arguments: --seed 0"),
-    ("mnist-fc40-fc40", "--seeds 0-99999999999", "'0-99999999999' makes more than 100,000 seeds; take fewer"),
+    ("mnist-fc40-fc40", "--seeds 0-99999999999", "'0-99999999999' makes more than 5,000 seeds; take fewer"),
+    ("mnist-fc40-fc40", "--seeds 0-1999", "has 12,000 runs, and at most 5,000 are meant; take fewer seeds"),
+    ("mnist-fc40-fc40", "--seeds \u0663", "seeds read 0-14 or 0,3,7, not '\u0663'"),
+    ("mnist-fc40-fc40", "--set data=glyphs --set size=999999999", "at least 1 and at most 4,096, not 999999999"),
+    ("mnist-fc40-fc40", "--set data=glyphs --set size=4096", "at least 16 pixels and at most 256, not 4096"),
     ("mnist-fc40-fc40", "--seeds 18446744073709551616", "a seed is at most 9223372036854775807; '184467440"),
     ("mnist-fc40-fc40", "--seeds 9223372036854775808", "at most 9223372036854775807, not 9223372036854775808"),
     ("mnist-fc40-fc40", f"--seeds {'9' * 5000}", "a seed is at most 9223372036854775807"),
@@ -449,6 +453,12 @@ def test_verify_finds_what_a_few_rows_do_not_show(tmp_path, capsys):
     assert code == 1 and f"the name '{file.stem}' does not follow from the rows' settings" in out
     code, out = told(table[table["metric"] == "min"])  # interrupted, or run with fewer metrics: not told by the rows
     assert code == 0, out
+
+
+def test_a_batch_of_more_images_than_there_are_can_be_planned(capsys):
+    huge = [word.replace("batch_size=16", "batch_size=999999999") for word in TINY]
+    assert run("--seeds", 0, "--set", "metrics=min", "--dry-run", settings=huge) == 0
+    assert "if all take 2" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_is_not_accused_of_its_name(tmp_path, capsys):
