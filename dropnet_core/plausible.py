@@ -19,8 +19,9 @@ from dropnet_core.making import named_in_curve, place_of
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.networks import Network, describe
+from dropnet_core.plural import counted
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import FLOAT, KEY, Seen, check_name
+from dropnet_core.records import FLOAT, KEY, Seen, check_name, has_ended, run_of
 from dropnet_core.runs import Run
 from dropnet_core.schedules import schedule
 from dropnet_core.stops import Stop
@@ -39,7 +40,7 @@ def check(table: pd.DataFrame) -> None:
     found = faults(table)
     if found:
         row, fault = min(found.items())
-        others = f" (and {len(found) - 1:,} other rows)" if len(found) > 1 else ""
+        others = f" (and {counted(len(found) - 1, 'other row')})" if len(found) > 1 else ""
         raise InputError(f"{place_of(table, row)}{others}: {fault}; no run gives that, so take the file anew")
 
 
@@ -59,7 +60,10 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
     """What no run can give in one row, whatever stands in the others."""
     try:
         check_name(record["experiment"])
-        run, stop = run_of(record), Stop.parse(record["stop"])
+        stop = Stop.parse(record["stop"])
+        # A metric of somebody's own is not known here; it is taken for another.
+        known = record["metric"] if record["metric"] in metrics else "min"
+        run = run_of(record | {"metric": known}, stop, Recipe())
         if network is None or network.name != run.network:
             network = known_network(run.data, run.network)
         widths = (network or describe(run.network, LARGE, 10)).widths
@@ -86,24 +90,10 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
     least, most = possible_counts(network, units) if network else ((0, 0), (math.inf, math.inf))
     for column, low, high in zip(("parameters", "macs"), least, most, strict=True):
         if not low <= record[column] <= high:
-            yield f"{record[column]} are not the {column} of '{kept}', {low}"
+            known = f"{low}" if low == high else f"{low} to {high}"
+            yield f"{record[column]} are not the {column} of '{kept}', {known}"
     if record["status"] != "diverged" and (record["status"] == "empty-layer") != empty(run.network, units):
         yield f"the status of '{kept}' is not '{record['status']}'"
-
-
-def run_of(record: dict[str, Any]) -> Run:
-    """The run of a record, but for its recipe. Raises InputError for what no run can be.
-
-    A metric of somebody's own is not known here; it is taken for another.
-    """
-    metric = record["metric"] if record["metric"] in metrics else "min"
-    p = None if math.isnan(record["p"]) else float(record["p"])
-    if record["schedule"] == "one_unit" and p is not None:
-        raise InputError(f"where one unit goes there is no p, and here it is {p}")
-    return Run(
-        record["experiment"], record["data"], record["network"], metric, int(record["seed"]), record["selection"], p,
-        record["schedule"], record["score"], record["initial"], Stop.parse(record["stop"]),
-    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -260,12 +250,7 @@ def faults_of_run(run: pd.DataFrame) -> Iterator[tuple[int, str]]:
             yield int(row), f"cycle {record['cycle']} of its run stands here, but cycle {i} is missing"
             return
         before = rows[i - 1] if i else None
-        ended = before and (
-            stop(cycles)
-            or before["units_remaining"] == 0
-            or (before["status"] == "diverged" and record["initial"] == "rewind")
-        )
-        if ended:
+        if before and has_ended(stop, cycles, before):
             yield int(row), f"its run ended with cycle {i - 1}, by its stop '{stop}' or for lack of a network"
             return
         if before and any(now > then for now, then in zip(*map(units_of, (record, before)), strict=True)):

@@ -16,9 +16,8 @@ from dropnet_core.making import named_in_curve
 from dropnet_core.plausible import dicts, faults_of_row
 from dropnet_core.provenance import KERNELS, rounding
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import COLUMNS, KEY, PROVENANCE, as_written, reached_its_stop, row
+from dropnet_core.records import COLUMNS, KEY, PROVENANCE, as_written, reached_its_stop, row, run_of
 from dropnet_core.running import Prepared
-from dropnet_core.runs import Run
 from dropnet_core.scheduler import Board
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
@@ -148,16 +147,6 @@ def not_there(table: pd.DataFrame) -> list[str]:
     return said
 
 
-def run_of(record: pd.Series, planned: Experiment) -> Run:
-    """The run of a record, as far as its cycle."""
-    p = None if pd.isna(record["p"]) else float(record["p"])
-    return Run(
-        record["experiment"], record["data"], record["network"], record["metric"], int(record["seed"]),
-        record["selection"], p, record["schedule"], record["score"], record["initial"],
-        Stop("cycles", int(record["cycle"]) + 1), planned.recipe,
-    )  # fmt: skip
-
-
 def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
     """Train the runs of these rows anew, up to each row's cycle, with a fresh store, and compare.
 
@@ -171,7 +160,8 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
         prepared = Prepared.of(own, by, "auto" if device == "cuda" else "cpu")
         if set(part["data_sha256"]) != {prepared.data.sha256}:
             raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
-        runs = [run_of(record, own) for _, record in part.iterrows()]
+        # As far as each row's cycle.
+        runs = [run_of(record, Stop("cycles", record["cycle"] + 1), own.recipe) for record in dicts(part)]
         wrong = {row: next(faults_of_row(dict(record), prepared.network), "") for row, record in part.iterrows()}
         with tempfile.TemporaryDirectory() as folder:
             board = Board(Store(Path(folder) / "verification.sqlite"), prepared.data.sha256)

@@ -17,7 +17,7 @@ from dropnet_core.data.known import KNOWN, Known, images
 from dropnet_core.errors import InputError
 from dropnet_core.masks import Mask
 from dropnet_core.networks import describe
-from dropnet_core.plausible import check, faults, possible_counts
+from dropnet_core.plausible import check, faults, faults_of_row, possible_counts
 from dropnet_core.records import read, records, write
 from dropnet_core.results import add
 from dropnet_core.stops import Stop
@@ -207,6 +207,25 @@ def test_a_residual_network_counts_by_what_its_sums_keep():
         assert least[0] <= cost.parameters <= most[0] and least[1] <= cost.macs <= most[1]
     full = counts(network)
     assert possible_counts(network, network.widths) == ((full.parameters, full.macs),) * 2
+
+
+def test_counts_that_may_vary_are_told_as_a_range(table_of):
+    network = describe("resnet18/32", (3, 32, 32), 10)
+    halved = tuple(width // 2 for width in network.widths)
+    kept = "+".join(map(str, halved))
+    table = table_of()[:1].assign(network=network.name, units_per_layer=kept, parameters=1)
+    least, most = possible_counts(network, halved)
+    assert least[0] < most[0]
+    found = list(faults_of_row(plausible.dicts(table)[0], network))
+    assert f"1 are not the parameters of '{kept}', {least[0]} to {most[0]}" in found
+
+
+def test_further_rows_are_counted_in_words(table_of):
+    table = table_of()
+    for rows, words in ((2, "(and 1 other row):"), (3, "(and 2 other rows):")):
+        table.loc[table.index[-rows:], "test_accuracy"] = 97.0
+        with pytest.raises(InputError, match=re.escape(words)):
+            check(table)
 
 
 MIXED = [
