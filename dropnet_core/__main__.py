@@ -12,13 +12,14 @@ import pandas as pd
 
 from dropnet_core import plausible, results
 from dropnet_core.errors import InputError
-from dropnet_core.experiments import experiment, names, parse_seeds, parse_settings
+from dropnet_core.experiments import experiment, names
 from dropnet_core.forecast import forecast
 from dropnet_core.making import place_of, same_making
 from dropnet_core.overview import listing, report
 from dropnet_core.places import results_folder
 from dropnet_core.records import identity, read
 from dropnet_core.running import Prepared, check_limits
+from dropnet_core.settings import parse_seeds, parse_settings
 from dropnet_core.store import Store
 from dropnet_core.verification import by_lot, confirmed_name, not_there, verify
 

@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 
 from dropnet_core.errors import InputError
-from dropnet_core.experiments import (
-    Experiment,
-    experiment,
-    names,
-    parse_seeds,
-    parse_settings,
-    rows,
-    seeds_text,
-)
+from dropnet_core.experiments import Experiment, experiment, names, rows
 from dropnet_core.recipe import Recipe
+from dropnet_core.settings import parse_seeds, parse_settings, seeds_text
 from dropnet_core.stops import Stop
 
 
