@@ -12,13 +12,14 @@ import pandas as pd
 
 from dropnet_core import plausible, results
 from dropnet_core.errors import InputError
-from dropnet_core.experiments import experiment, names, parse_seeds, parse_settings
+from dropnet_core.experiments import experiment, names
 from dropnet_core.forecast import forecast
 from dropnet_core.making import place_of, same_making
 from dropnet_core.overview import listing, report
 from dropnet_core.places import results_folder
 from dropnet_core.records import identity, read
 from dropnet_core.running import Prepared, check_limits
+from dropnet_core.settings import parse_seeds, parse_settings
 from dropnet_core.store import Store
 from dropnet_core.verification import by_lot, confirmed_name, not_there, verify
 
@@ -127,10 +128,15 @@ def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> 
     if file.stem != name and file.stem.partition("+")[0] in names():
         print(f"the file is named after the experiment '{file.stem}', and its rows after '{name}'")
         return False
-    if not confirmed_name(table, settings):
+    confirmed = confirmed_name(table, settings)
+    if confirmed is None:
+        print(
+            f"the name '{name}' cannot be confirmed from these rows alone; repeat all --set of the run, "
+            "for example --set metrics=min,max"
+        )
+    elif not confirmed:
         print(f"the name '{name}' does not follow from the rows' settings: they or the name have been changed")
-        return False
-    return True
+    return confirmed is not False
 
 
 class Parser(ArgumentParser):

@@ -1,6 +1,7 @@
 """Experiments: what is varied, over which seeds. The paper's own are a table."""
 
 import csv
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice, product
@@ -10,11 +11,11 @@ from typing import Any
 
 from dropnet_core.errors import InputError, unknown
 from dropnet_core.recipe import Recipe, digest
-from dropnet_core.runs import LARGEST_SEED, Run
+from dropnet_core.runs import MOST_RUNS, Run
+from dropnet_core.settings import parse_settings
 from dropnet_core.stops import Stop
 
 TABLE = Path(__file__).with_name("experiments.csv")
-MOST_SEEDS = 100_000  # of one experiment; more are a slip of the keyboard and would fill the memory
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Experiment:
     size, colour  of images in a folder, see `dropnet_core.data.load`
 
     The other fields are those of `Run`, in the plural where an experiment may have several. Raises InputError
-    for no or repeated seeds, nothing to vary, an unknown name or a value outside its range.
+    for no or repeated seeds, more than MOST_RUNS runs, nothing to vary, an unknown name or a value outside its range.
     """
 
     name: str
@@ -53,9 +54,9 @@ class Experiment:
             given = getattr(self, name)
             alone = isinstance(given, str) or not isinstance(given, Iterable)
             # One of them may be written without a list around it; a range of seeds may be endlessly long.
-            value = (given,) if alone else tuple(islice(given, MOST_SEEDS + 1))
-            if len(value) > MOST_SEEDS:
-                raise InputError(f"experiment '{self.name}' has too many {name}; {MOST_SEEDS:,} is the most")
+            value = (given,) if alone else tuple(islice(given, MOST_RUNS + 1))
+            if len(value) > MOST_RUNS:
+                raise InputError(f"experiment '{self.name}' has too many {name}; {MOST_RUNS:,} is the most")
             if name == "stops":
                 value = tuple(stop if isinstance(stop, Stop) else Stop.parse(stop) for stop in value)
             if name == "seeds":
@@ -69,6 +70,14 @@ class Experiment:
             if len(set(value)) < len(value):
                 twice = next(v for v in value if value.count(v) > 1)
                 raise InputError(f"experiment '{self.name}' names {str(twice)!r} twice in its {name}; each counts once")
+        runs = math.prod(
+            map(len, (self.seeds, self.metrics, self.p, self.selection, self.score, self.initial, self.stops))
+        )
+        if runs > MOST_RUNS:
+            raise InputError(
+                f"experiment '{self.name}' has {runs:,} runs, and at most {MOST_RUNS:,} are meant; take fewer "
+                "seeds, or fewer metrics and whatever else it varies"
+            )
         if not isinstance(self.recipe, Recipe):
             raise InputError(f"recipe is a Recipe, such as Recipe(max_epochs=5), not {self.recipe!r}")
         if not isinstance(self.network, str):
@@ -149,85 +158,6 @@ class Experiment:
         names = [f.name for f in fields(self) if f.name not in ("name", "seeds", "stops", "recipe")]
         plain = {name: getattr(self, name) for name in names}
         return plain | {"stops": [str(stop) for stop in self.stops], "recipe": self.recipe.changes()}
-
-
-LISTS = ("metrics", "selection", "score", "initial")
-WHOLE = ("batch_size", "max_epochs", "patience", "size")
-
-
-def parse_settings(words: list[str]) -> dict[str, Any]:
-    """Settings from words as a command line gives them: "p=0.3", "metrics=min,max", "stop=kappa 0.95".
-
-    Raises InputError for a word without "=", a value that does not fit, or a setting that is given twice.
-    """
-    settings: dict[str, Any] = {}
-    given: dict[str, str] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise InputError(f"a setting reads name=value, not '{word}'")
-        name = "stops" if name == "stop" else name
-        if name in given:
-            raise InputError(f"'{given[name]}' and '{word}' give one setting twice; leave one of them out")
-        given[name] = word
-        settings[name] = parse_value(name, text)
-    return settings
-
-
-def parse_value(name: str, text: str) -> Any:
-    """The value of a setting from its text. Raises InputError, with an example, for one that does not fit."""
-    if name in (*LISTS, "p", "stops") and not all(part.strip() for part in text.split(",")):
-        raise InputError(f"'{text}' is no value for {name}: a value is missing at one of its commas; leave that out")
-    if name == "seeds":
-        return parse_seeds(text)
-    if name == "stops":
-        return tuple(Stop.parse(part) for part in text.split(","))
-    if name in LISTS:
-        return tuple(text.split(","))
-    if name in WHOLE:
-        if not (text.isascii() and text.isdecimal() and len(text) < 10):
-            raise InputError(f"'{text}' is no value for {name}: a whole number in plain digits, such as {name}=32")
-        return int(text)
-    if name in ("shuffle", "colour"):
-        if text.lower() not in ("true", "false"):
-            raise InputError(f"'{text}' is no value for {name}: {name}=true or {name}=false")
-        return text.lower() == "true"
-    try:
-        if name == "p":
-            return tuple(float(number) for number in text.split(","))
-        return float(text) if name == "learning_rate" else text
-    except ValueError:
-        example = "0.2,0.3" if name == "p" else "0.01"
-        raise InputError(f"'{text}' is no value for {name}: numbers such as {name}={example}") from None
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from "0-14", "0,3,7" or a mixture. Raises InputError for anything else."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InputError(f"seeds read 0-14 or 0,3,7, not '{text}'")
-        if max(len(first), len(last)) > len(str(LARGEST_SEED)):
-            raise InputError(f"a seed is at most {LARGEST_SEED}; '{part.strip()[:30]}' has more digits")
-        start, end = int(first), int(last or first)
-        if end < start:
-            raise InputError(f"seeds read 0-14 or 0,3,7, not '{text}'")
-        if len(seeds) + end - start >= MOST_SEEDS:
-            raise InputError(f"'{part.strip()}' makes more than {MOST_SEEDS:,} seeds; take fewer")
-        seeds += range(start, end + 1)
-    return tuple(seeds)
-
-
-def seeds_text(seeds: Iterable[int]) -> str:
-    """The short form of seeds that `parse_seeds` reads: "0-14", "0,3-5"."""
-    parts: list[list[int]] = []
-    for seed in sorted(seeds):
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1].append(seed)
-        else:
-            parts.append([seed])
-    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts)
 
 
 def names() -> list[str]:

@@ -7,11 +7,12 @@ import pandas as pd
 
 from dropnet_core.data import DATA_SETS
 from dropnet_core.errors import InputError
-from dropnet_core.experiments import Experiment, experiment, rows, seeds_text
+from dropnet_core.experiments import Experiment, experiment, rows
 from dropnet_core.forecast import ahead
 from dropnet_core.networks import describe
 from dropnet_core.plural import counted
 from dropnet_core.results import summary
+from dropnet_core.settings import seeds_text
 
 SHAPE, CLASSES = (3, 64, 64), 10  # of no importance for the number of trainings
 

@@ -12,28 +12,25 @@ import numpy as np
 import pandas as pd
 
 from dropnet_core.compaction import counts, cut_off
-from dropnet_core.data import cifar, mnist
+from dropnet_core.data.known import KNOWN, Known
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment, experiment, names
 from dropnet_core.making import named_in_curve, place_of
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.networks import Network, describe
+from dropnet_core.plural import counted
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import FLOAT, KEY, Seen, check_name
+from dropnet_core.records import FLOAT, KEY, Seen, check_name, has_ended, run_of
 from dropnet_core.runs import Run
 from dropnet_core.schedules import schedule
 from dropnet_core.stops import Stop
+from dropnet_core.training import DEAD_MARGIN
 
 STATUSES = ("ok", "collapsed", "empty-layer", "diverged")
 ACCURACIES = ("train_accuracy", "validation_accuracy", "test_accuracy", "best_test_accuracy")
 LOSSES = ("train_loss", "validation_loss", "test_loss")
-DATA = {  # shape of an image, classes, checksum where the package knows it
-    "mnist": ((1, 28, 28), 10, mnist.SHA256),
-    "mnist5k": ((1, 28, 28), 10, mnist.SHA256_5K),
-    "cifar10": ((3, 32, 32), 10, cifar.SHA256),
-    "tinyimagenet": ((3, 64, 64), 200, ""),
-}
+DEVICES = ("cpu", "cuda")
 LARGE = (1, 2**20, 2**20)  # images that any network can pool, where only the widths matter
 ROUNDING = 2e-9  # of the digits that a file keeps
 
@@ -43,7 +40,7 @@ def check(table: pd.DataFrame) -> None:
     found = faults(table)
     if found:
         row, fault = min(found.items())
-        others = f" (and {len(found) - 1:,} other rows)" if len(found) > 1 else ""
+        others = f" (and {counted(len(found) - 1, 'other row')})" if len(found) > 1 else ""
         raise InputError(f"{place_of(table, row)}{others}: {fault}; no run gives that, so take the file anew")
 
 
@@ -63,7 +60,10 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
     """What no run can give in one row, whatever stands in the others."""
     try:
         check_name(record["experiment"])
-        run, stop = run_of(record), Stop.parse(record["stop"])
+        stop = Stop.parse(record["stop"])
+        # A metric of somebody's own is not known here; it is taken for another.
+        known = record["metric"] if record["metric"] in metrics else "min"
+        run = run_of(record | {"metric": known}, stop, Recipe())
         if network is None or network.name != run.network:
             network = known_network(run.data, run.network)
         widths = (network or describe(run.network, LARGE, 10)).widths
@@ -90,24 +90,10 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
     least, most = possible_counts(network, units) if network else ((0, 0), (math.inf, math.inf))
     for column, low, high in zip(("parameters", "macs"), least, most, strict=True):
         if not low <= record[column] <= high:
-            yield f"{record[column]} are not the {column} of '{kept}', {low}"
+            known = f"{low}" if low == high else f"{low} to {high}"
+            yield f"{record[column]} are not the {column} of '{kept}', {known}"
     if record["status"] != "diverged" and (record["status"] == "empty-layer") != empty(run.network, units):
         yield f"the status of '{kept}' is not '{record['status']}'"
-
-
-def run_of(record: dict[str, Any]) -> Run:
-    """The run of a record, but for its recipe. Raises InputError for what no run can be.
-
-    A metric of somebody's own is not known here; it is taken for another.
-    """
-    metric = record["metric"] if record["metric"] in metrics else "min"
-    p = None if math.isnan(record["p"]) else float(record["p"])
-    if record["schedule"] == "one_unit" and p is not None:
-        raise InputError(f"where one unit goes there is no p, and here it is {p}")
-    return Run(
-        record["experiment"], record["data"], record["network"], metric, int(record["seed"]), record["selection"], p,
-        record["schedule"], record["score"], record["initial"], Stop.parse(record["stop"]),
-    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -157,8 +143,10 @@ def unmeasurable(record: dict[str, Any]) -> Iterator[str]:
     if record["status"] not in STATUSES:
         yield f"'{record['status']}' is no status, which are {', '.join(STATUSES)}"
     finite = math.isfinite(record["train_loss"]) and math.isfinite(record["validation_loss"])
-    if finite == (record["status"] == "diverged"):
+    if finite == (record["status"] == "diverged") or (finite and not math.isfinite(record["test_loss"])):
         yield f"the status '{record['status']}' does not fit the losses"
+    if record["device"] not in DEVICES:
+        yield f"'{record['device']}' is no device, which are {' and '.join(DEVICES)}"
     if record["epochs"] < 1:
         yield "a training has at least one epoch"
     if not 0 <= record["seconds"] < math.inf:
@@ -166,13 +154,29 @@ def unmeasurable(record: dict[str, Any]) -> Iterator[str]:
     for column, digits in (("recipe", 12), ("data_sha256", 64)):
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", record[column]):
             yield f"'{record[column]}' is no {column} of {digits} hexadecimal digits"
-    known = DATA.get(record["data"], ((), 0, ""))[2]
-    if known and record["data_sha256"] != known:
-        yield f"the data_sha256 is not that of '{record['data']}', which begins with {known[:12]}"
+    if record["data"] in KNOWN:
+        yield from unmeasurable_on(KNOWN[record["data"]], record)
     try:
         datetime.fromisoformat(record["created"])
     except ValueError:
         yield f"'{record['created']}' is no date and time"
+
+
+def unmeasurable_on(known: Known, record: dict[str, Any]) -> Iterator[str]:
+    """Values that no network can have on a data set whose images are counted."""
+    if known.sha256 and record["data_sha256"] != known.sha256:
+        yield f"the data_sha256 is not that of '{record['data']}', which begins with {known.sha256[:12]}"
+    for column in ACCURACIES:
+        images = known.images[column.split("_")[-2]]
+        right = record[column] * images
+        if abs(right - round(right)) > images * ROUNDING:
+            yield f"the {column} {record[column]:{FLOAT}} is no whole number of images of {images:,}"
+    learnt_nothing = record["test_accuracy"] <= known.chance + DEAD_MARGIN
+    if record["status"] in ("ok", "collapsed") and learnt_nothing != (record["status"] == "collapsed"):
+        yield (
+            f"the status '{record['status']}' does not fit the test_accuracy {record['test_accuracy']:{FLOAT}}, where "
+            f"{known.chance + DEAD_MARGIN:{FLOAT}} and less is collapsed"
+        )
 
 
 def follows(run: Run, metric: str, widths: tuple[int, ...], cycle: int, units: tuple[int, ...]) -> bool:
@@ -200,10 +204,13 @@ def units_left(start: tuple[int, ...], name: str, p: float | None) -> list[tuple
 def known_network(data: str, name: str) -> Network | None:
     """The network for a data set whose images the package knows without reading them; None for any other."""
     kind, _, first = data.partition(":")
-    if kind not in DATA or not re.fullmatch(r"\d{0,5}", first):
+    if kind not in KNOWN or not re.fullmatch(r"\d{0,5}", first):
         return None
-    shape, classes, _ = DATA[kind]
-    return describe(name, shape, int(first or classes))
+    known = KNOWN[kind]
+    classes = int(first or known.classes)
+    if not 2 <= classes <= known.classes:
+        raise InputError(f"'{data}' has no classes to tell apart, or more than the {known.classes} there are")
+    return describe(name, known.shape, classes)
 
 
 @lru_cache(maxsize=4096)
@@ -243,12 +250,7 @@ def faults_of_run(run: pd.DataFrame) -> Iterator[tuple[int, str]]:
             yield int(row), f"cycle {record['cycle']} of its run stands here, but cycle {i} is missing"
             return
         before = rows[i - 1] if i else None
-        ended = before and (
-            stop(cycles)
-            or before["units_remaining"] == 0
-            or (before["status"] == "diverged" and record["initial"] == "rewind")
-        )
-        if ended:
+        if before and has_ended(stop, cycles, before):
             yield int(row), f"its run ended with cycle {i - 1}, by its stop '{stop}' or for lack of a network"
             return
         if before and any(now > then for now, then in zip(*map(units_of, (record, before)), strict=True)):

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 
 from dropnet_core.claims import Call, Window
+from dropnet_core.data.known import KNOWN
 from dropnet_core.decisions import (
     ALPHA,
     FAILS,
@@ -35,7 +36,6 @@ CLIFF_GAP = 0.05
 TAU = 0.8  # Kendall's, at which an order counts as found
 MARGINS = {"mnist": 0.01}
 OTHER_MARGIN = 0.02
-LARGEST_CLASS = {"mnist": 0.1135, "cifar10": 0.1, "tinyimagenet": 0.005}  # its share of the test images
 
 
 def margin(call: Call, given: float | None) -> float:
@@ -172,9 +172,9 @@ def cliff(call: Call, evidence: Evidence, least: float, among: int) -> Measured:
     (curve,) = call.flat
     assert isinstance(call.window, float)
     data = planned(call.experiment).data
-    if data not in LARGEST_CLASS:
-        raise InputError(f"'{call.text}': the largest class of {data} is not known; CLIFF needs {list(LARGEST_CLASS)}")
-    chance = LARGEST_CLASS[data]
+    if data not in KNOWN:
+        raise InputError(f"'{call.text}': the largest class of {data} is not known; CLIFF needs {list(KNOWN)}")
+    chance = KNOWN[data].chance
     cycles = [float(x) for x in evidence.fractions(curve) if x <= call.window * (1 + 1e-6)]
     others = [name for name in evidence.curves() if name != curve and not name.startswith("max")]
     firsts: list[Estimate] = []

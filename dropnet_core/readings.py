@@ -6,9 +6,10 @@ READINGS is what the page "As written and as coded" is made of; the page of depa
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropnet_core.experiments import Experiment, experiment, parse_settings
+from dropnet_core.experiments import Experiment, experiment
 from dropnet_core.places import results_folder
 from dropnet_core.results import file_of
+from dropnet_core.settings import parse_settings
 
 
 @dataclass(frozen=True)

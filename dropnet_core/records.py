@@ -1,12 +1,14 @@
 """Records: one row for each trained cycle of a run, with all that is needed to believe it."""
 
 import csv
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +18,7 @@ from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment
 from dropnet_core.making import place_of, same_making
 from dropnet_core.networks import Network
+from dropnet_core.recipe import Recipe
 from dropnet_core.runs import LARGEST_SEED, Cycle, Run
 from dropnet_core.stops import Stop
 from dropnet_core.training import status
@@ -100,6 +103,17 @@ def identity(experiment: Experiment, run: Run) -> dict[str, object]:
         "curve": experiment.curve(run),
         "recipe": run.recipe.digest,
     }
+
+
+def run_of(record: Mapping[str, Any], stop: Stop, recipe: Recipe) -> Run:
+    """The run of a record, with this stop and this recipe. Raises InputError for what no run can be."""
+    p = None if math.isnan(record["p"]) else float(record["p"])
+    if record["schedule"] == "one_unit" and p is not None:
+        raise InputError(f"where one unit goes there is no p, and here it is {p}")
+    return Run(
+        record["experiment"], record["data"], record["network"], record["metric"], int(record["seed"]),
+        record["selection"], p, record["schedule"], record["score"], record["initial"], stop, recipe,
+    )  # fmt: skip
 
 
 def write(table: pd.DataFrame, file: Path) -> None:
@@ -250,9 +264,18 @@ def complete(table: pd.DataFrame) -> int:
 
 
 def reached_its_stop(run: pd.DataFrame) -> bool:
-    """Whether the rows of one run go from cycle 0 to its stop, or until no unit or no finite loss is left."""
+    """Whether the rows of one run go from cycle 0 to its end (`has_ended`)."""
     run = run.sort_values("cycle")
     if run["cycle"].tolist() != list(range(len(run))):
         return False
-    last = run.iloc[-1]
-    return bool(Stop.parse(last["stop"])(seen(run)) or last["units_remaining"] == 0 or last["status"] == "diverged")
+    last = dict(run.iloc[-1])
+    return has_ended(Stop.parse(last["stop"]), seen(run), last)
+
+
+def has_ended(stop: Stop, cycles: Sequence[Seen], last: Mapping[str, Any]) -> bool:
+    """Whether a run ends with the last of these cycles, whose record is `last`: its stop says so, or it cannot go on.
+
+    A loss that is not finite ends a rewound run alone: a control follows the losses of the rewound one.
+    """
+    diverged = last["status"] == "diverged" and last["initial"] == "rewind"
+    return bool(stop(cycles) or last["units_remaining"] == 0 or diverged)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from dropnet_core.experiments import seeds_text
 from dropnet_core.provenance import rounding
 from dropnet_core.records import COLUMNS, cannot_write, check_name, complete, merge, read, trainings, write
+from dropnet_core.settings import seeds_text
 
 
 @dataclass(frozen=True)

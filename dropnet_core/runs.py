@@ -17,6 +17,7 @@ from dropnet_core.streams import stream
 from dropnet_core.training import Outcome
 
 LARGEST_SEED = 2**63 - 1  # what a column of whole numbers in a table of records can hold
+MOST_RUNS = 5_000  # of one experiment; more are a slip of the keyboard and would fill the memory
 INITIALS = ("rewind", "reinit", "small_reinit", "redraw")
 
 

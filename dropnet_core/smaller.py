@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from dropnet_core.compaction import compact
 from dropnet_core.errors import InputError, unknown
-from dropnet_core.experiments import Experiment, seeds_text
+from dropnet_core.experiments import Experiment
 from dropnet_core.networks import PlainNetwork, initial_weights
 from dropnet_core.plural import counted
 from dropnet_core.precision import storage
 from dropnet_core.repeatable import repeatable
 from dropnet_core.running import Prepared
+from dropnet_core.settings import seeds_text
 from dropnet_core.store import Store
 from dropnet_core.training import train
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import pandas as pd
 
+from dropnet_core.data import DataSet
 from dropnet_core.errors import InputError
 from dropnet_core.experiments import Experiment, experiment, names
-from dropnet_core.plausible import faults_of_row
+from dropnet_core.making import named_in_curve
+from dropnet_core.plausible import dicts, faults_of_row
 from dropnet_core.provenance import KERNELS, rounding
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import COLUMNS, KEY, PROVENANCE, as_written, reached_its_stop, row
+from dropnet_core.records import COLUMNS, KEY, PROVENANCE, as_written, reached_its_stop, row, run_of
 from dropnet_core.running import Prepared
-from dropnet_core.runs import Run
 from dropnet_core.scheduler import Board
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
@@ -24,6 +25,9 @@ from dropnet_core.streams import stream
 
 MEASURED = [column for column in COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
 EARLIER = {"0.1.0": ("stacked", "compact")}  # engines of earlier versions that are gone, or had steps of their own
+VARIED = {  # setting -> column of its values
+    "metrics": "metric", "p": "p", "selection": "selection", "score": "score", "initial": "initial", "stops": "stop",
+}  # fmt: skip
 ACCURACY, LOSS = 0.002, 0.01  # absolute, relative: how far rounding alone moves a training of the same length
 
 
@@ -37,7 +41,7 @@ class Verdict:
     differences   column -> (value in the file, value now)
     same_bits     whether both must have the same bits: both were made by the kernels, or by the same engine, hardware,
                   device and versions
-    fault         why no machine can have made the row (`plausible.faults`); "" if one can
+    fault         why no machine can have made the row (`plausible.faults`, `beside_equal_losses`); "" if one can
     """
 
     name: str
@@ -85,51 +89,62 @@ def planned_experiment(table: pd.DataFrame, settings: dict[str, Any]) -> Experim
     return planned
 
 
-def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool:
+def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None:
     """Whether the digits behind the "+" of a changed experiment's name follow from its rows and these settings.
 
-    True for a name without such digits.
+    True for a name without such digits. None where it cannot be told: an interrupted run lacks rows, so they need not
+    have all values that were varied, nor in their order. False only if none can be missing.
     """
     first = table.iloc[0]
     name, base = str(first["experiment"]), str(first["experiment"]).partition("+")[0]
     if base == name or base not in names():
         return True
-
-    def listed(column: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(table[column]))
-
-    p = tuple(None if pd.isna(value) else float(value) for value in table["p"].unique())
-    found = {
-        "data": first["data"], "network": first["network"], "schedule": first["schedule"], "p": p,
-        "metrics": listed("metric"), "selection": listed("selection"), "score": listed("score"),
-        "initial": listed("initial"), "stops": listed("stop"),
-    }  # fmt: skip
-    return experiment(base).variant(found | settings).name == name
+    found = {column: first[column] for column in ("data", "network", "schedule")}
+    varied: dict[str, tuple[Any, ...]] = {
+        setting: tuple(dict.fromkeys(table[column])) for setting, column in VARIED.items()
+    }
+    varied["p"] = tuple(None if pd.isna(value) else float(value) for value in table["p"].unique())
+    base_experiment = experiment(base)
+    planned = base_experiment.variant(found | settings)
+    lists = {
+        setting: {str(value) if setting == "stops" else value for value in getattr(planned, setting)}
+        for setting in VARIED
+    }
+    if name == planned.name and all(lists[setting].issuperset(varied[setting]) for setting in VARIED):
+        return True
+    if name in (base_experiment.variant(each).name for each in (found | varied | settings, found | settings | varied)):
+        return True
+    named = set[str]().union(*(named_in_curve(record) or () for record in dicts(table.drop_duplicates("curve"))))
+    # One value that the curves do not name is the only one: a curve names what has several.
+    several = [setting for setting, column in VARIED.items() if column in (*named, "metric", "initial")]
+    may_lack = any(lists[setting] != set(varied[setting]) for setting in several)
+    return None if may_lack or not_there(table) else False
 
 
 def not_there(table: pd.DataFrame) -> list[str]:
-    """What an experiment's records lack, in words: runs that end before their stop, runs that other seeds have."""
-    curves = dict.fromkeys(table["curve"])
-    said = []
+    """What an experiment's records lack, in words: curves, seeds, runs that other seeds have, ends of runs.
+
+    The table of experiments tells which curves there are, and its seeds begin with 0; of an experiment that is not
+    there only what lies between its own seeds, or stands in some of them, can be missed.
+    """
+    name = table["experiment"].iloc[0]
+    planned = experiment(name) if name in names() else None
+    there = dict.fromkeys(table["curve"])
+    curves = dict.fromkeys(map(planned.curve, planned.runs())) if planned else there
+    said = [f"{curve}: all its runs" for curve in curves if curve not in there]
+    seeds = sorted(table["seed"].unique())
+    for before, seed in zip([-1, *seeds] if planned else seeds, seeds if planned else seeds[1:], strict=False):
+        if seed - before > 1:
+            said.append(f"seed {before + 1}" if seed - before == 2 else f"seeds {before + 1} to {seed - 1}")
     runs = {key: run for key, run in table.groupby(["curve", "seed"], sort=False)}
-    for seed in sorted(table["seed"].unique()):
-        for curve in curves:
+    for seed in seeds:
+        for curve in there:
             run = runs.get((curve, seed))
             if run is None:
                 said.append(f"{curve}, seed {seed}: the whole run")
             elif not reached_its_stop(run):
                 said.append(f"{curve}, seed {seed}: what follows cycle {run['cycle'].max()}")
     return said
-
-
-def run_of(record: pd.Series, planned: Experiment) -> Run:
-    """The run of a record, as far as its cycle."""
-    p = None if pd.isna(record["p"]) else float(record["p"])
-    return Run(
-        record["experiment"], record["data"], record["network"], record["metric"], int(record["seed"]),
-        record["selection"], p, record["schedule"], record["score"], record["initial"],
-        Stop("cycles", int(record["cycle"]) + 1), planned.recipe,
-    )  # fmt: skip
 
 
 def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
@@ -145,7 +160,8 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
         prepared = Prepared.of(own, by, "auto" if device == "cuda" else "cpu")
         if set(part["data_sha256"]) != {prepared.data.sha256}:
             raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
-        runs = [run_of(record, own) for _, record in part.iterrows()]
+        # As far as each row's cycle.
+        runs = [run_of(record, Stop("cycles", record["cycle"] + 1), own.recipe) for record in dicts(part)]
         wrong = {row: next(faults_of_row(dict(record), prepared.network), "") for row, record in part.iterrows()}
         with tempfile.TemporaryDirectory() as folder:
             board = Board(Store(Path(folder) / "verification.sqlite"), prepared.data.sha256)
@@ -156,18 +172,17 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
             number, cycles = int(record["cycle"]), board.cycles[run]
             last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
             again = row(own, run, last, cycles[last], prepared.network, prepared.data)
-            yield compared(record, pd.Series(again), wrong[line], own.recipe.augmented)
+            yield compared(record, pd.Series(again), wrong[line], own.recipe, prepared.data)
 
 
-def compared(record: pd.Series, again: pd.Series, fault: str, augmented: bool) -> Verdict:
-    """The verdict on a record and what came of computing it again.
-
-    fault      what is wrong with it on any machine, or ""
-    augmented  whether its images were
-    """
+def compared(record: pd.Series, again: pd.Series, fault: str, recipe: Recipe, data: DataSet) -> Verdict:
+    """The verdict on a record and what came of computing it again. `fault`: what is wrong with it on any machine."""
     texts = as_written(pd.DataFrame([record, again])[["cycle", *MEASURED]])
     differing = [column for column in ("cycle", *MEASURED) if texts[column][0] != texts[column][1]]
     grade = "within rounding" if differing else "equal"
+    same = same_bits(record, again, recipe.augmented)
+    if not same:  # else any difference is one too many
+        fault = fault or beside_equal_losses(record, again, differing, recipe, data)
     if fault or not all(close(column, record[column], again[column]) for column in differing):
         moved = not fault and "epochs" in differing and trained_alone(differing)
         grade = "stopped at another epoch" if moved else "different"
@@ -175,9 +190,34 @@ def compared(record: pd.Series, again: pd.Series, fault: str, augmented: bool) -
         f"{record['experiment']} {record['curve']}, seed {record['seed']}, cycle {record['cycle']}",
         grade,
         {column: (texts[column][0], texts[column][1]) for column in differing},
-        same_bits(record, again, augmented),
+        same,
         fault,
     )
+
+
+def beside_equal_losses(
+    record: pd.Series, again: pd.Series, differing: list[str], recipe: Recipe, data: DataSet
+) -> str:
+    """Which accuracy or status of a record rounding cannot explain, since units, epochs and losses are as before.
+
+    An accuracy may move by ACCURACY or by two images, and by as much more as the losses do.
+    """
+    others = [column for column in differing if not column.endswith("accuracy") and column != "status"]
+    if not all(close(column, record[column], again[column]) for column in others):
+        return ""
+    moved = max((abs(record[loss] / again[loss] - 1) for loss in others), default=0.0)
+    for column in differing:
+        if column == "best_test_accuracy" and record["epochs"] == recipe.max_epochs:
+            continue  # of two epochs with nearly the lowest loss the other may be the best
+        if column.endswith("accuracy"):
+            images = len(data.parts[column.split("_")[-2]])
+            if abs(record[column] - again[column]) > max(ACCURACY, 2.5 / images) + moved:
+                return f"losses and epochs are as before, the {column} is not"
+    if "status" in differing and not (
+        "test_accuracy" in differing and {record["status"], again["status"]} == {"ok", "collapsed"}
+    ):
+        return "losses, epochs and units are as before, the status is not"
+    return ""
 
 
 def trained_alone(columns: list[str]) -> bool:

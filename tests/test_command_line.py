@@ -271,7 +271,11 @@ BAD = [
     ("mnist-fc40-fc40", "--workers two", "argument --workers: invalid int value: 'two'"),
     ("mnist-fc40-fc40", "--minutes 0", "minutes is a time budget above 0"),
     ("mnist-fc40-fc40", "--seed 0", "unrecognized arguments: --seed 0"),
-    ("mnist-fc40-fc40", "--seeds 0-99999999999", "'0-99999999999' makes more than 100,000 seeds; take fewer"),
+    ("mnist-fc40-fc40", "--seeds 0-99999999999", "'0-99999999999' makes more than 5,000 seeds; take fewer"),
+    ("mnist-fc40-fc40", "--seeds 0-1999", "has 12,000 runs, and at most 5,000 are meant; take fewer seeds"),
+    ("mnist-fc40-fc40", "--seeds \u0663", "seeds read 0-14 or 0,3,7, not '\u0663'"),
+    ("mnist-fc40-fc40", "--set data=glyphs --set size=999999999", "at least 1 and at most 4,096, not 999999999"),
+    ("mnist-fc40-fc40", "--set data=glyphs --set size=4096", "at least 16 pixels and at most 256, not 4096"),
     ("mnist-fc40-fc40", "--seeds 18446744073709551616", "a seed is at most 9223372036854775807; '184467440"),
     ("mnist-fc40-fc40", "--seeds 9223372036854775808", "at most 9223372036854775807, not 9223372036854775808"),
     ("mnist-fc40-fc40", f"--seeds {'9' * 5000}", "a seed is at most 9223372036854775807"),
@@ -400,7 +404,7 @@ def test_list_and_status_print_what_has_records(tmp_path, capsys):
 
 
 def test_verify_tells_true_rows_from_false_ones(tmp_path, capsys):
-    run("--seeds", 0)
+    run("--seeds", 0, "--engine", "compact")
     file = only_file(tmp_path / "results")
     again = ["verify", str(file), "--rows", "4", "--seed", "3", *TINY]
     assert main(again) == 0
@@ -410,7 +414,7 @@ def test_verify_tells_true_rows_from_false_ones(tmp_path, capsys):
     assert main(again) == 1
     out = capsys.readouterr().out
     assert "different (test_loss" in out and "4 should be equal, made by the same arithmetic" in out
-    write(table.assign(test_loss=table["test_loss"] + 1, engine="compact", hardware="another"), file)
+    write(table.assign(test_loss=table["test_loss"] + 1, hardware="another"), file)
     assert main(again) == 0
     out = capsys.readouterr().out
     assert "0 of 4 rows are equal" in out and "Rows made by PyTorch on another kind of machine" in out
@@ -447,6 +451,27 @@ def test_verify_finds_what_a_few_rows_do_not_show(tmp_path, capsys):
     assert code == 1 and f"is named after the experiment '{file.stem}', and its rows after" in out
     code, out = told(table.assign(score="abs_of_mean"))
     assert code == 1 and f"the name '{file.stem}' does not follow from the rows' settings" in out
+    code, out = told(table[table["metric"] == "min"])  # interrupted, or run with fewer metrics: not told by the rows
+    assert code == 0, out
+
+
+def test_a_batch_of_more_images_than_there_are_can_be_planned(capsys):
+    huge = [word.replace("batch_size=16", "batch_size=999999999") for word in TINY]
+    assert run("--seeds", 0, "--set", "metrics=min", "--dry-run", settings=huge) == 0
+    assert "if all take 2" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_is_not_accused_of_its_name(tmp_path, capsys):
+    run("--seeds", 0, "--set", "metrics=min,max")
+    file = only_file(tmp_path / "results")
+    table = read(file)
+    write(table[table["metric"] == "min"], file)
+    again = ["verify", str(file), "--rows", "1", *TINY]
+    assert main(again) == 0
+    told = f"the name '{file.stem}' cannot be confirmed from these rows alone; repeat all --set of the run, for example"
+    assert told in capsys.readouterr().out
+    assert main([*again, "--set", "metrics=min,max"]) == 0
+    assert "the name" not in capsys.readouterr().out
 
 
 def test_records_that_merge_writes_stay_in_its_folder(tmp_path, capsys):

@@ -219,6 +219,9 @@ def test_a_user_adds_a_data_set(own_name):
         ("glyphs", {"size": 0}, "size must be a whole number"),
         ("glyphs", {"size": 32.0}, "size must be a whole number"),
         ("glyphs", {"size": 8}, "at least 16"),
+        ("glyphs", {"size": 257}, "at most 256"),
+        ("glyphs", {"size": 4097}, "at most 4,096, not 4097"),
+        ("imagefolder:nowhere", {"size": 4097}, "at most 4,096, not 4097"),
     ],
 )
 def test_bad_names_and_options_are_refused(name, options, words):
@@ -232,3 +235,14 @@ def test_importing_the_package_stays_light():
     modules = set(done.stdout.split())
     assert "dropnet_core.data" in modules
     assert not modules & {"torchvision", "matplotlib", "sklearn"}
+
+
+def test_images_that_do_not_fit_into_the_memory_are_refused(own_name):
+    def loader(size: int = 2) -> DataSet:
+        images = torch.from_numpy(np.empty((2**30, 3, size, size), np.uint8))
+        split = Split(images, images[:, 0, 0, 0])
+        return DataSet.of(own_name, split, split, split, classes=2)
+
+    register(own_name, loader)
+    with pytest.raises(InputError, match="the images of .* do not fit into the memory; give a smaller size"):
+        load(own_name, size=4096)

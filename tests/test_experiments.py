@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 
 from dropnet_core.errors import InputError
-from dropnet_core.experiments import (
-    Experiment,
-    experiment,
-    names,
-    parse_seeds,
-    parse_settings,
-    rows,
-    seeds_text,
-)
+from dropnet_core.experiments import Experiment, experiment, names, rows
 from dropnet_core.recipe import Recipe
+from dropnet_core.settings import parse_seeds, parse_settings, seeds_text
 from dropnet_core.stops import Stop
 
 
@@ -85,7 +78,11 @@ def test_a_curve_is_named_by_what_varies(changed, curves):
         ({"seeds": (-1,)}, "a seed is a whole number"),
         ({"seeds": (0.5,)}, "a seed is a whole number"),
         ({"seeds": (2**64,)}, "at most 9223372036854775807, not 18446744073709551616"),
-        ({"seeds": range(10**12)}, "has too many seeds; 100,000 is the most"),
+        (
+            {"seeds": range(2000), "metrics": ("min", "max", "random")},
+            "has 6,000 runs, and at most 5,000 .*; take fewer",
+        ),
+        ({"seeds": range(10**12)}, "has too many seeds; 5,000 is the most"),
         ({"metrics": ()}, "has no metrics"),
         ({"metrics": ("min", "min")}, "names 'min' twice"),
         ({"metrics": "mim"}, "unknown metric 'mim'; did you mean 'min'"),
@@ -181,7 +178,7 @@ def test_seeds_are_read_and_written():
     assert parse_seeds("0-2, 7,9-9") == (0, 1, 2, 7, 9)
     for text in ("0-14", "0,2,4-6", "3"):
         assert seeds_text(reversed(parse_seeds(text))) == text
-    for text in ("", "1-", "-1", "3-1", "a", "1.5", "0,,1", "\u00b2"):
+    for text in ("", "1-", "-1", "3-1", "a", "1.5", "0,,1", "\u00b2", "\u0663", "0-\u0663"):
         with pytest.raises(InputError, match="seeds read 0-14"):
             parse_seeds(text)
 

@@ -23,7 +23,7 @@ runs algorithm oracle
 progress provenance
 engines
 memory store scheduler workers
-experiments making records plausible
+settings experiments making records plausible
 running smaller results forecast verification overview ledger
 stats published readings effects kappa
 figure_data charts curve_styles descriptions diagram plots augmentation_figure layer_map explorer kappa_plots

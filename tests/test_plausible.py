@@ -12,10 +12,12 @@ from tiny_runs import NETWORK, made_up_cycles, small
 from dropnet_core import plausible
 from dropnet_core.__main__ import main
 from dropnet_core.compaction import counts, shrink
+from dropnet_core.data import load
+from dropnet_core.data.known import KNOWN, Known, images
 from dropnet_core.errors import InputError
 from dropnet_core.masks import Mask
 from dropnet_core.networks import describe
-from dropnet_core.plausible import check, faults, possible_counts
+from dropnet_core.plausible import check, faults, faults_of_row, possible_counts
 from dropnet_core.records import read, records, write
 from dropnet_core.results import add
 from dropnet_core.stops import Stop
@@ -100,6 +102,9 @@ BAD_VALUES = [
     ("test_loss", -1.0, "a cross-entropy is at least 0"),
     ("train_loss", np.nan, "the status 'ok' does not fit the losses"),
     ("status", "diverged", "the status 'diverged' does not fit the losses"),
+    ("test_loss", np.inf, "the status 'ok' does not fit the losses"),
+    ("test_loss", np.nan, "the status 'ok' does not fit the losses"),
+    ("device", "tpu", "'tpu' is no device, which are cpu and cuda"),
     ("status", "fine", "'fine' is no status"),
     ("status", "empty-layer", "the status of '3+2' is not 'empty-layer'"),
     ("epochs", 0, "at least one epoch"),
@@ -107,6 +112,8 @@ BAD_VALUES = [
     ("macs", 1, "1 are not the macs of '3+2'"),
     ("recipe", "0", "no recipe of 12 hexadecimal digits"),
     ("data_sha256", "g" * 64, "no data_sha256 of 64"),
+    ("data", "mnist:1", "'mnist:1' has no classes to tell apart, or more than the 10 there are"),
+    ("data", "mnist:11", "'mnist:11' has no classes"),
     ("data", "mnist", "the data_sha256 is not that of 'mnist'"),
     ("seconds", -1.0, "does not take -1.0 seconds"),
     ("created", "yesterday", "is no date and time"),
@@ -114,20 +121,50 @@ BAD_VALUES = [
 
 
 @pytest.mark.parametrize(("column", "value", "words"), BAD_VALUES)
-def test_what_no_run_gives_is_found_by_its_row(table_of, monkeypatch, column, value, words):
+def test_what_no_run_gives_is_found_by_its_row(table_of, tiny, monkeypatch, column, value, words):
     table = table_of()
     assert table["units_per_layer"][1] == "3+2"
     table[column] = table[column].astype(object)
     table.at[1, column] = value
     found = faults(table, NETWORK)
     assert set(found) <= {1, 2} and 1 in found  # what follows a row that is not its run's is no run either
-    monkeypatch.setitem(plausible.DATA, "tiny", (NETWORK.shape, NETWORK.classes, ""))
+    # So many images that nine digits tell no whole number of them.
+    known = Known(NETWORK.shape, NETWORK.classes, images(10**9, 10**9, 10**9), tiny.chance, "")
+    monkeypatch.setitem(plausible.KNOWN, "tiny", known)
     plausible.known_network.cache_clear()
     with pytest.raises(
         InputError, match=f"made.csv, line 3.*{re.escape(words)}.*; no run gives that, so take the file anew"
     ):
         check(table)
     plausible.known_network.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("row", "changes", "words"),
+    [
+        (0, {"status": "collapsed"}, "the status 'collapsed' does not fit the test_accuracy 0.9"),
+        (0, {"test_accuracy": 0.1184}, "the status 'ok' does not fit the test_accuracy 0.1184, where 0.1185 and less"),
+        (0, {"test_accuracy": 0.1185, "status": "collapsed"}, ""),
+        (0, {"test_accuracy": 0.1186, "status": "collapsed"}, "does not fit"),
+        (0, {"test_accuracy": 0.95005}, "the test_accuracy 0.95005 is no whole number of images of 10,000"),
+        (0, {"best_test_accuracy": 0.95005}, "the best_test_accuracy"),
+        (0, {"validation_accuracy": 0.9501}, "the validation_accuracy 0.9501 is no whole number of images of 6,000"),
+        (0, {"train_accuracy": 0.95005}, "the train_accuracy 0.95005 is no whole number of images of 54,000"),
+        (0, {"train_accuracy": 51_303 / 54_000}, ""),
+    ],
+)
+def test_known_images_are_counted(row, changes, words):
+    table = read(RESULTS / "mnist-fc20-fc40.csv")
+    for column, value in changes.items():
+        table.loc[row, column] = value
+    found = faults(table[:15])
+    assert bool(found) == bool(words) and words in found.get(row, "")
+
+
+def test_what_is_known_of_the_digits_in_the_package_is_so():
+    data, known = load("mnist5k"), KNOWN["mnist5k"]
+    counted = {part: len(split) for part, split in data.parts.items()}
+    assert known == Known(data.shape, data.classes, counted, data.chance, data.sha256)
 
 
 def stopping(stop: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -172,6 +209,25 @@ def test_a_residual_network_counts_by_what_its_sums_keep():
     assert possible_counts(network, network.widths) == ((full.parameters, full.macs),) * 2
 
 
+def test_counts_that_may_vary_are_told_as_a_range(table_of):
+    network = describe("resnet18/32", (3, 32, 32), 10)
+    halved = tuple(width // 2 for width in network.widths)
+    kept = "+".join(map(str, halved))
+    table = table_of()[:1].assign(network=network.name, units_per_layer=kept, parameters=1)
+    least, most = possible_counts(network, halved)
+    assert least[0] < most[0]
+    found = list(faults_of_row(plausible.dicts(table)[0], network))
+    assert f"1 are not the parameters of '{kept}', {least[0]} to {most[0]}" in found
+
+
+def test_further_rows_are_counted_in_words(table_of):
+    table = table_of()
+    for rows, words in ((2, "(and 1 other row):"), (3, "(and 2 other rows):")):
+        table.loc[table.index[-rows:], "test_accuracy"] = 97.0
+        with pytest.raises(InputError, match=re.escape(words)):
+            check(table)
+
+
 MIXED = [
     ("network", "fc4-fc2"),
     ("data", "other"),
@@ -212,6 +268,10 @@ BAD_FILES = [
     ("seed", "1.5", "line 4: '1.5' is no whole number of at least 0 for seed"),
     ("seed", "18446744073709551616", "line 4: '18446744073709551616' is no whole number"),
     ("seed", "", "line 4: '' is no whole number"),
+    ("test_loss", "inf", "line 4.*: the status 'ok' does not fit the losses"),
+    ("device", "tpu", "line 4.*: 'tpu' is no device"),
+    ("test_accuracy", "0.95005", "line 4.*: the test_accuracy 0.95005 is no whole number of images of 10,000"),
+    ("status", "collapsed", "line 4.*: the status 'collapsed' does not fit the test_accuracy"),
     ("status", "fine", "line 4.*: 'fine' is no status"),
     ("stop", "fraction 0.1", "line 4.*: the experiment 'mnist-fc20-fc40' has no stop 'fraction 0.1'"),
     ("network", "fc40-fc40", "line 4.*: the experiment 'mnist-fc20-fc40' has no network 'fc40-fc40'"),

@@ -9,12 +9,13 @@ from tiny_runs import NETWORK
 from dropnet_core import readings
 from dropnet_core.__main__ import parser
 from dropnet_core.algorithm import path
-from dropnet_core.experiments import Experiment, experiment, parse_settings
+from dropnet_core.experiments import Experiment, experiment
 from dropnet_core.forecast import made_up
 from dropnet_core.readings import READINGS, Reading, Side
 from dropnet_core.recipe import Recipe
 from dropnet_core.records import COLUMNS
 from dropnet_core.runs import Job, Run
+from dropnet_core.settings import parse_settings
 from dropnet_core.stats import INTERVALS
 
 DEPARTURES = (Path(__file__).parent.parent / "book" / "departures.md").read_text(encoding="utf-8")

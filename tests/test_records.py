@@ -186,6 +186,9 @@ def test_a_run_is_complete_when_it_reached_its_stop(table):
 def test_runs_end_early_without_units_or_finite_losses(table, table_of):
     assert complete(table.assign(status="diverged")[:1]) == 1 and complete(table[:1]) == 0
     assert complete(table_of(p=(1.0,), stops=(Stop("cycles", 9),))) == 4
+    control = table_of(initial=("redraw",), metrics="min", seeds=0)
+    assert complete(control) == 1
+    assert complete(control.assign(status="diverged")[:1]) == 0  # it goes on as long as the rewound run does
 
 
 def test_completeness_by_kappa(table_of):

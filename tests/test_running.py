@@ -130,7 +130,9 @@ def test_what_cannot_work_is_refused_before_any_training(changed, options, words
 
 def test_what_the_memory_cannot_hold_is_refused_before_any_training(monkeypatch):
     monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 10_000)
-    with pytest.raises(InputError, match="batches of 16 images of 8x8 pixels .* take smaller images, a narr"):
+    with pytest.raises(
+        InputError, match="batches of 16 images of 8x8 pixels .* take smaller images, a narrower network"
+    ):
         run(small())
     monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 1_000_000)
     with pytest.raises(InputError, match="for 2 workers.* use workers=1"):

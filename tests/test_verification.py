@@ -13,7 +13,7 @@ from dropnet_core.records import read, write
 from dropnet_core.running import run
 from dropnet_core.stops import Stop
 from dropnet_core.store import Store
-from dropnet_core.verification import by_lot, confirmed_name, not_there, verify
+from dropnet_core.verification import by_lot, compared, confirmed_name, not_there, verify
 
 RESULTS = Path(__file__).parent.parent / "results"
 SETTINGS = {"max_epochs": 2, "batch_size": 16}
@@ -135,11 +135,52 @@ def test_what_is_exact_on_every_machine_excuses_no_other(table, column, value, w
     assert not next(verify(table[1:2], SETTINGS)).failed
 
 
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"test_accuracy": 0.99}, "losses and epochs are as before, the test_accuracy is not"),
+        ({"train_accuracy": 0.99, "train_loss": 1 + 1e-7}, "the train_accuracy is not"),
+        ({"status": "other"}, "the status is not"),
+        ({"test_accuracy": 0.99, "test_loss": 1.5}, ""),
+        ({"test_accuracy": 0.99, "epochs": 7}, ""),
+        ({"test_accuracy": 0.99, "units_per_layer": "2+2"}, ""),
+        ({"test_accuracy": "one image"}, ""),  # one image more or less, of few
+        ({"status": "other", "test_accuracy": "one image"}, ""),
+        ({"best_test_accuracy": 0.99}, ""),  # the last epoch that was allowed; another may have been the best
+    ],
+)
+def test_an_accuracy_that_losses_contradict_is_no_rounding(table, tiny, changes, fault):
+    was = table.iloc[0].copy()
+    was["hardware"], was["engine"] = "another", "compact"
+    now = was.copy()
+    now["hardware"] = "this"
+    for column, value in changes.items():
+        if value == "one image":
+            was[column] += 1 / len(tiny.test)
+        elif value == "other":
+            was[column] = "ok" if now[column] == "collapsed" else "collapsed"
+        else:
+            was[column] = was[column] * value if column.endswith("loss") else value
+    verdict = compared(was, now, "", small().recipe, tiny)
+    assert verdict.failed == bool(fault) and fault in verdict.fault and not (fault == "" and verdict.fault)
+    if fault:
+        assert verdict.grade == "different"
+
+
 def test_what_a_file_lacks_is_named(table):
     assert not_there(table) == []
     run = table[(table["seed"] == 1) & (table["metric"] == "max_layer")]
     assert not_there(table.drop(index=run.index)) == ["max_layer, seed 1: the whole run"]
     assert not_there(table.drop(index=run.index[-1])) == ["max_layer, seed 1: what follows cycle 2"]
+    assert not_there(table.assign(seed=table["seed"].replace(1, 9))) == ["seeds 1 to 8"]
+    assert not_there(table[table["seed"] == 1]) == []  # no table tells where its seeds begin
+
+
+def test_the_table_tells_which_curves_and_seeds_a_file_lacks():
+    table = read(RESULTS / "mnist-fc40-fc40.csv")
+    assert not_there(table) == []
+    assert not_there(table[(table["metric"] != "max") & (table["seed"] != 3)]) == ["max: all its runs", "seed 3"]
+    assert not_there(table[table["seed"] > 1]) == ["seeds 0 to 1"]
 
 
 def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of):
@@ -152,9 +193,28 @@ def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of)
     name = experiment("mnist-fc40-fc40").variant(settings).name
     table = table_of(seeds=0).assign(experiment=name)
     assert confirmed_name(table, SETTINGS)
-    assert not confirmed_name(table.assign(score="abs_of_mean"), SETTINGS)
-    assert not confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS)
-    assert not confirmed_name(table, {})
+    given = SETTINGS | {"metrics": own.metrics}
+    assert confirmed_name(table.assign(score="abs_of_mean"), given) is False
+    assert confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), given) is False
+    assert confirmed_name(table, {"metrics": own.metrics}) is False
+    # Without them a metric may be missing that no row is left of.
+    assert confirmed_name(table.assign(score="abs_of_mean"), SETTINGS) is None
+    assert confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS) is None
+
+
+@pytest.mark.parametrize("change", ["interrupted", "reordered", "cut off"])
+def test_a_name_that_rows_alone_do_not_explain_is_no_lie(table_of, change):
+    own = small()
+    settings = {"data": "tiny", "network": "fc4-fc3", "selection": own.selection, "p": own.p, "stops": own.stops}
+    name = experiment("mnist-fc40-fc40").variant({"metrics": own.metrics, **settings, **SETTINGS}).name
+    table = table_of().assign(experiment=name)
+    honest = {
+        "interrupted": table[table["metric"] == "min"],
+        "reordered": table[::-1],
+        "cut off": table[table["metric"] == "min"][:-1],
+    }[change]
+    assert confirmed_name(honest, SETTINGS) is None
+    assert confirmed_name(honest, SETTINGS | {"metrics": own.metrics}) is True
 
 
 def test_the_committed_changed_experiments_bear_the_right_names():

@@ -15,6 +15,8 @@ from dropnet_core.registry import Registry
 
 Loader = Callable[..., DataSet]
 
+LARGEST_SIZE = 4_096  # pixels a side; one image in colour has 50 MB
+
 DATA_SETS: Registry[Loader] = Registry("data set")
 
 
@@ -40,7 +42,8 @@ def load(name: str, *, size: int | None = None, colour: bool | None = None) -> D
     colour  three channels (True) or one (False), where the data set leaves a choice
 
     Raises InputError for an unknown name, a path, size or colour that this data set does not take, a size
-    below 1, less than two or more than all classes, and whatever is wrong with the files.
+    below 1 or above LARGEST_SIZE, images that do not fit into the memory, less than two or more than all
+    classes, and whatever is wrong with the files.
     """
     kind, _, path = name.partition(":")
     if kind not in DATA_SETS and name and Path(name).expanduser().exists():
@@ -48,15 +51,20 @@ def load(name: str, *, size: int | None = None, colour: bool | None = None) -> D
     loader = DATA_SETS[kind]
     takes = inspect.signature(loader).parameters
     classes, path = (path, "") if path.isdecimal() and "path" not in takes else ("", path)
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-        raise InputError(f"size must be a whole number of pixels, at least 1, not {size!r}")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= LARGEST_SIZE):
+        raise InputError(
+            f"size must be a whole number of pixels, at least 1 and at most {LARGEST_SIZE:,}, not {size!r}"
+        )
     given = {"path": path or None, "size": size, "colour": colour}
     for option, value in given.items():
         if value is not None and option not in takes:
             raise InputError(f"the data set '{kind}' takes no {option} (got {value!r}); leave it out")
     if "path" in takes and not path:
         raise InputError(f"the data set '{kind}' needs a path: write {kind}:PATH")
-    data = loader(**{option: value for option, value in given.items() if value is not None})
+    try:
+        data = loader(**{option: value for option, value in given.items() if value is not None})
+    except MemoryError:
+        raise InputError(f"the images of '{name}' do not fit into the memory; give a smaller size, or less") from None
     return data.first(int(classes)) if classes else data
 
 

@@ -14,6 +14,7 @@ LETTERS = "ABEHKMRSTX"  # one class each
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "DejaVuSansMono-Oblique.ttf")
 COUNTS = {"train": 2000, "validation": 400, "test": 400}
 SMALLEST = 16  # pixels; below, letters cannot be told apart
+LARGEST = 256  # pixels; to draw them takes about 10 GB
 
 HEIGHTS = (0.65, 0.9)  # font size as a share of the image
 MAX_ANGLE = 20.0  # degrees to either side
@@ -26,10 +27,10 @@ def glyphs(size: int = 32, *, seed: int = 0) -> DataSet:
 
     2,000 / 400 / 400 images (3, size, size), each class equally often. The same on every call; another
     release of Pillow or FreeType may draw some edge pixels differently, which the checksum then tells. Raises
-    InputError for a size below 16.
+    InputError for a size below 16 or above 256.
     """
-    if size < SMALLEST:
-        raise InputError(f"glyphs need a size of at least {SMALLEST} pixels, not {size}")
+    if not SMALLEST <= size <= LARGEST:
+        raise InputError(f"glyphs need a size of at least {SMALLEST} pixels and at most {LARGEST}, not {size}")
     fonts = font_files()
     train, validation, test = (drawn(n, size, fonts, stream(seed, "glyphs", size, part)) for part, n in COUNTS.items())
     return DataSet.of("glyphs", train, validation, test, classes=len(LETTERS))

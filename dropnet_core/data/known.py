@@ -1,0 +1,34 @@
+"""What is known of the package's data sets without reading them."""
+
+from dataclasses import dataclass
+
+from dropnet_core.data import cifar, mnist
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set.
+
+    shape    of an image: (channels, height, width)
+    images   in training, validation and test, by these names
+    chance   the share of the largest class in the test images, as `DataSet.chance`
+    sha256   its checksum; "" where it may differ, because images are decoded from JPEG
+    """
+
+    shape: tuple[int, int, int]
+    classes: int
+    images: dict[str, int]
+    chance: float
+    sha256: str
+
+
+def images(train: int, validation: int, test: int) -> dict[str, int]:
+    return {"train": train, "validation": validation, "test": test}
+
+
+KNOWN = {
+    "mnist": Known((1, 28, 28), 10, images(54_000, 6_000, 10_000), 0.1135, mnist.SHA256),
+    "mnist5k": Known((1, 28, 28), 10, images(5_000, 1_000, 2_000), 0.1, mnist.SHA256_5K),
+    "cifar10": Known((3, 32, 32), 10, images(45_000, 5_000, 10_000), 0.1, cifar.SHA256),
+    "tinyimagenet": Known((3, 64, 64), 200, images(90_000, 10_000, 10_000), 0.005, ""),
+}
