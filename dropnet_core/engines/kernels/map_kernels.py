@@ -11,6 +11,7 @@ with the border, unless they are called inside. Each number is a chain of its ow
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 from dropnet_core.engines.kernels.compiled import WIDE
@@ -24,7 +25,7 @@ TILE = 16  # numbers of a 4x4 tile
 STEP = LANES if WIDE else LANES // 2  # images at a time where each is on its own
 TOGETHER = IMAGES if WIDE else LANES  # images at a time in a product
 ROWS_TOGETHER = (6, 4, 2, 1)
-SQUARE = (4, 1) if WIDE else (2, 1)  # rows and columns of sums at a time
+HIGH, ACROSS = ((4, 1), (4, 1)) if WIDE else ((3, 2, 1), (2, 1))  # rows and columns of sums at a time
 FILTERS = (2, 1) if WIDE else (1,)  # filters at a time that learn from a window
 
 
@@ -64,34 +65,39 @@ products = kernel(_products, TOGETHER)
 """products(memory, (c, a, a_row, a_step, b, rows, depth))"""
 
 
-@kernel
-def overlaps(
+def _overlaps(
     emitter: Emitter, c: Place, a: Place, a_step: Place, b: Place, b_step: Place,
     rows: Place, columns: Place, places: Place,
 ) -> None:  # fmt: skip
     """C (rows, columns) += the sums over places and images of A (places, rows, 32) times B (places, columns, 32).
 
-    Places lie a_step and b_step apart.
+    Places lie a_step and b_step apart. A sum has 16 chains, one in each lane; where registers are short each step takes
+    them half by half.
     """
 
     def square(high: int, r: Place, wide: int, j: Place) -> None:
-        sums = [[emitter.variable() for _ in range(wide)] for _ in range(high)]
         left, right = emitter.place(a, (r, IMAGES)), emitter.place(b, (j, IMAGES))
+        sums = [[[emitter.variable() for _ in range(wide)] for _ in range(high)] for _ in range(LANES // STEP)]
         with emitter.loop(places) as i:
             for half in range(HALVES):
-                across = [emitter.load(right, (i, b_step), k * IMAGES + half * LANES) for k in range(wide)]
-                for k, own in enumerate(sums):
-                    value = emitter.load(left, (i, a_step), k * IMAGES + half * LANES)
-                    for total, other in zip(own, across, strict=True):
-                        emitter.accumulate(total, value, other)
-        for k, own in enumerate(sums):
-            for column, total in enumerate(own):
-                to = emitter.place(c, (emitter.place(r, k), columns), j, column)
-                emitter.add(emitter.get(total).total(), to)
+                for part, own in enumerate(sums):
+                    lanes = half * LANES + part * STEP
+                    across = [emitter.load(right, (i, b_step), k * IMAGES + lanes) for k in range(wide)]
+                    for k, totals in enumerate(own):
+                        value = emitter.load(left, (i, a_step), k * IMAGES + lanes)
+                        for total, other in zip(totals, across, strict=True):
+                            emitter.accumulate(total, value, other)
+        for k in range(high):
+            for column in range(wide):
+                parts = [emitter.get(own[k][column]) for own in sums]
+                emitter.add(reduce(Vector.__add__, parts).total(), c, (emitter.place(r, k), columns), j, column)
 
     emitter.in_blocks(
-        rows, SQUARE, lambda high, r: emitter.in_blocks(columns, SQUARE, lambda wide, j: square(high, r, wide, j))
+        rows, HIGH, lambda high, r: emitter.in_blocks(columns, ACROSS, lambda wide, j: square(high, r, wide, j))
     )
+
+
+overlaps = kernel(_overlaps, STEP)
 
 
 # The four values of a window, pooled.

@@ -23,7 +23,8 @@ LAYER = np.dtype(
         (name, np.int64)
         for name in (
             "kind channels height width units down right weights row bias x x_row x_channel x_slopes y y_row y_channel "
-            "y_slopes winners learnt learnt_bias tiles products plane v v_plane scratch scratch_plane turned"
+            "y_slopes winners learnt learnt_bias tiles tile_step products product_step plane v v_plane scratch "
+            "scratch_plane turned"
         ).split()
     ]
 )
@@ -38,7 +39,8 @@ y                   the first pixel of its values inside the next layer's maps, 
 winners             (units, down, right, 32): which corner of each window was largest
 learnt, learnt_bias  what a batch has taught so far, added to the weights at its end; of a tiled layer the transformed
                     filters (16, units, channels)
-tiles, products     of a tiled layer U (16, tiles, channels, 32) and slopes of M (16, tiles, units, 32), `plane` apart
+tiles, products     of a tiled layer U (16, tiles, channels, 32) and slopes of M (16, tiles, units, 32), `plane` apart;
+                    within a plane the tiles lie tile_step and product_step apart
 v                   its transformed filters (16, units, channels), v_plane apart
 scratch             one tile's products (16, channels or units, 32), scratch_plane apart; of the first layer the sums of
                     its taps (units, 9, 16); of a dense layer nothing
@@ -134,7 +136,7 @@ def tiled_forward(memory: Any, layer: Any) -> None:
     plane = layer.down * layer.right * IMAGES
     for i in range(layer.down):
         for j in range(layer.right):
-            tile = layer.tiles + (i * layer.right + j) * layer.channels * IMAGES
+            tile = layer.tiles + (i * layer.right + j) * layer.tile_step
             tile_products(memory, layer, i, j, tile, layer.plane)
             kernel.settle(
                 memory,
@@ -168,7 +170,7 @@ def tiled_backward(memory: Any, layer: Any) -> None:
     plane, tiles = layer.down * layer.right * IMAGES, layer.down * layer.right
     for i in range(layer.down):
         for j in range(layer.right):
-            own = layer.products + (i * layer.right + j) * layer.units * IMAGES
+            own = layer.products + (i * layer.right + j) * layer.product_step
             kernel.unsettle(
                 memory,
                 (layer.y_slopes + i * layer.y_row + j * IMAGES, layer.y_channel,
@@ -188,8 +190,8 @@ def tiled_backward(memory: Any, layer: Any) -> None:
     for k in range(TILE):
         kernel.overlaps(
             memory,
-            (layer.learnt + k * layer.v_plane, layer.products + k * layer.plane, layer.units * IMAGES,
-             layer.tiles + k * layer.plane, layer.channels * IMAGES, layer.units, layer.channels, tiles),
+            (layer.learnt + k * layer.v_plane, layer.products + k * layer.plane, layer.product_step,
+             layer.tiles + k * layer.plane, layer.tile_step, layer.units, layer.channels, tiles),
         )  # fmt: skip
 
 
@@ -434,10 +436,11 @@ def take_maps(memory: Memory, layer: Any) -> None:
         layer["scratch"] = memory.take(units * 9 * LANES)
         return
     layer["x_slopes"] = memory.take(channels * int(layer["x_channel"]))
-    # Planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
-    layer["plane"] = odd(tiles * (channels + units) * IMAGES)
+    # Tiles and planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
+    layer["tile_step"], layer["product_step"] = odd(channels * IMAGES), odd(units * IMAGES)
+    layer["plane"] = odd(tiles * int(layer["tile_step"] + layer["product_step"]))
     layer["tiles"] = memory.take(TILE * int(layer["plane"]))
-    layer["products"] = layer["tiles"] + tiles * channels * IMAGES
+    layer["products"] = layer["tiles"] + tiles * int(layer["tile_step"])
     layer["v"] = memory.take(TILE * int(layer["v_plane"]))
     layer["scratch_plane"] = odd(max(channels, units) * IMAGES)
     layer["scratch"] = memory.take(TILE * int(layer["scratch_plane"]))
