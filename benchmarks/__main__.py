@@ -1,6 +1,6 @@
 """Measure this project's speed against the usual ways, side by side.
 
-python -m benchmarks            everything: about a quarter of an hour on two idle cores
+python -m benchmarks            everything: about twenty-five minutes on two idle cores
 python -m benchmarks --quick    a look at whether it works: about a minute, and nothing is kept
 python -m benchmarks PART ...   only schedule, steps, profile, memory, deep or agreement
 
