@@ -359,7 +359,7 @@ def test_the_command_keeps_what_it_measures_unless_it_is_quick(tmp_path, monkeyp
     assert not file.exists() and "3 to 8" in capsys.readouterr().out
     main(["schedule", "--out", str(file)])
     assert pd.read_csv(file)["value"].tolist() == [4]
-    assert "| Model 1 | – | 4 | – | – |" in capsys.readouterr().out
+    assert "follow with: make refresh" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["schedlue"])
 
