@@ -10,7 +10,7 @@ from dropnet_core.architecture import Network
 from dropnet_core.compaction import compact
 from dropnet_core.data import DataSet
 from dropnet_core.engines.emptied import Emptied
-from dropnet_core.engines.kernels import maps, rows
+from dropnet_core.engines.kernels import map_layout, rows
 from dropnet_core.engines.kernels.groups import grouped
 from dropnet_core.engines.kernels.lit import listed
 from dropnet_core.engines.kernels.maps import Maps
@@ -37,7 +37,7 @@ def bytes_of_model(network: Network, size: int) -> int:
     """Bytes of a network's numbers, for batches of `size`."""
     shapes = network.weight_shapes()
     own = [shapes[f"{i}.weight"] for i in range(len(network.layers) + 1)]
-    *_, end = rows.planned(own, size) if network.all_dense else maps.planned(network.shape, own)
+    *_, end = rows.planned(own, size) if network.all_dense else map_layout.planned(network.shape, own)
     return int(end) * np.dtype(np.float32).itemsize
 
 

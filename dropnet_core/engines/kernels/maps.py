@@ -1,8 +1,7 @@
 """Plain convolutional networks: convolutions, each with its max-pool, then dense layers; groups of 32 images."""
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,60 +10,11 @@ from dropnet_core.engines.kernels.compiled import compiled
 from dropnet_core.engines.kernels.filters import learn_filters, transform_filters
 from dropnet_core.engines.kernels.groups import Groups
 from dropnet_core.engines.kernels.map_kernels import IMAGES, TILE
-from dropnet_core.engines.kernels.model import Memory, Model, Plan, numbers, rounded
+from dropnet_core.engines.kernels.map_layout import DENSE, FIRST, TILED, planned
+from dropnet_core.engines.kernels.model import Model, numbers
 from dropnet_core.engines.kernels.row_kernels import learn, turn
 from dropnet_core.engines.kernels.softmax import softmax16
 from dropnet_core.engines.kernels.vectors import LANES, brighten
-
-FIRST, TILED, DENSE = range(3)
-
-LAYER = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "kind channels height width units down right weights row bias x x_row x_channel x_slopes y y_row y_channel "
-            "y_slopes winners learnt learnt_bias tiles tile_step products product_step plane v v_plane scratch "
-            "scratch_plane turned"
-        ).split()
-    ]
-)
-"""A layer's sizes, and the places of its numbers in the memory:
-
-kind                FIRST (a convolution by its definition), TILED (one by Winograd's tiles) or DENSE
-channels, height, width  what it reads; of a dense layer the channels are its inputs
-units, down, right  what it hands on, pooled; of a dense layer (units, 1, 1)
-weights, bias       convolution (units, channels, 9); dense (units, row), row being its inputs rounded up
-x                   its input maps with their border, x_row and x_channel the distances; x_slopes their slopes
-y                   the first pixel of its values inside the next layer's maps, y_slopes that of their slopes
-winners             (units, down, right, 32): which corner of each window was largest
-learnt, learnt_bias  what a batch has taught so far, added to the weights at its end; of a tiled layer the transformed
-                    filters (16, units, channels)
-tiles, products     of a tiled layer U (16, tiles, channels, 32) and slopes of M (16, tiles, units, 32), `plane` apart;
-                    within a plane the tiles lie tile_step and product_step apart
-v                   its transformed filters (16, units, channels), v_plane apart
-scratch             one tile's products (16, channels or units, 32), scratch_plane apart; of the first layer the sums of
-                    its taps (units, 9, 16); of a dense layer nothing
-turned              of a dense layer its input, turned: (32, row)
-"""
-
-
-class Places(NamedTuple):
-    """Places that no layer owns.
-
-    scale   minus the learning rate over the images of the batch
-    labels  (32); out (2, 32), losses and right answers: a group as the softmax sees it
-    floors  0 and minus infinity, below which no value of a hidden layer and of the output falls
-    sums    (units, 2, 32), what is counted of a layer over the positions of each image
-    learnt  where what a batch teaches all layers begins; learnt_end, where it ends
-    """
-
-    scale: int
-    labels: int
-    out: int
-    floors: int
-    sums: int
-    learnt: int
-    learnt_end: int
 
 
 @compiled
@@ -389,79 +339,6 @@ def watch_values(memory: Any, layer: Any, sums: int) -> None:
             memory[sums + (u * 2 + 1) * IMAGES + n] = value == 0
 
 
-def planned(shape: tuple[int, int, int], shapes: Sequence[tuple[int, ...]]) -> Plan:
-    """Where the numbers of a network lie whose weights have these shapes, for images (channels, height, width)."""
-    memory, layers = Memory(), np.zeros(len(shapes), LAYER)
-    channels, height, width = shape
-    for i, (layer, own) in enumerate(zip(layers, shapes, strict=True)):
-        if len(own) == 4:
-            kind, row, down, right = TILED if i else FIRST, channels * 9, height // 2, width // 2
-        else:
-            channels, height, width, down, right = channels * height * width, 1, 1, 1, 1
-            kind, row = DENSE, rounded(channels, 8)
-        sizes = kind, channels, height, width, own[0], down, right, row
-        for name, value in zip("kind channels height width units down right row".split(), sizes, strict=True):
-            layer[name] = value
-        layer["weights"], layer["bias"] = memory.take(own[0] * row), memory.take(own[0])
-        channels, height, width = own[0], down, right
-    learnt = memory.size
-    for layer in layers:
-        layer["v_plane"] = odd(int(layer["units"] * layer["channels"]))
-        taught = TILE * layer["v_plane"] if layer["kind"] == TILED else layer["units"] * layer["row"]
-        layer["learnt"], layer["learnt_bias"] = memory.take(int(taught)), memory.take(int(layer["units"]))
-    learnt_end = memory.size
-    for layer in layers:
-        take_maps(memory, layer)
-    join(memory, layers)
-    places = Places(
-        scale=memory.take(1), labels=memory.take(IMAGES), out=memory.take(2 * IMAGES), floors=memory.take(2),
-        sums=memory.take(int(layers["units"].max()) * 2 * IMAGES), learnt=learnt, learnt_end=learnt_end,
-    )  # fmt: skip
-    return layers, places, learnt, memory.size
-
-
-def take_maps(memory: Memory, layer: Any) -> None:
-    """Places for what a layer reads, and for what it needs on the way."""
-    channels, units, height, width = (int(layer[name]) for name in ("channels", "units", "height", "width"))
-    tiles = int(layer["down"] * layer["right"])
-    if layer["kind"] == DENSE:
-        layer["x"], layer["x_slopes"] = memory.take(rounded(channels, 4) * IMAGES), memory.take(channels * IMAGES)
-        layer["turned"] = memory.take(IMAGES * int(layer["row"]))
-        return
-    layer["x_row"] = (rounded(width, 2) + 2) * IMAGES
-    layer["x_channel"] = (rounded(height, 2) + 2) * layer["x_row"]
-    layer["x"] = memory.take(channels * int(layer["x_channel"]))
-    layer["winners"] = memory.take(units * tiles * IMAGES)
-    if layer["kind"] == FIRST:
-        layer["scratch"] = memory.take(units * 9 * LANES)
-        return
-    layer["x_slopes"] = memory.take(channels * int(layer["x_channel"]))
-    # Tiles and planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
-    layer["tile_step"], layer["product_step"] = odd(channels * IMAGES), odd(units * IMAGES)
-    layer["plane"] = odd(tiles * int(layer["tile_step"] + layer["product_step"]))
-    layer["tiles"] = memory.take(TILE * int(layer["plane"]))
-    layer["products"] = layer["tiles"] + tiles * int(layer["tile_step"])
-    layer["v"] = memory.take(TILE * int(layer["v_plane"]))
-    layer["scratch_plane"] = odd(max(channels, units) * IMAGES)
-    layer["scratch"] = memory.take(TILE * int(layer["scratch_plane"]))
-
-
-def join(memory: Memory, layers: np.ndarray) -> None:
-    """Each layer writes where the next one reads; the logits get places of their own."""
-    for layer, following in pairwise(layers):
-        if following["kind"] == DENSE:
-            layer["y"], layer["y_slopes"] = following["x"], following["x_slopes"]
-            layer["y_row"] = layer["right"] * IMAGES
-            layer["y_channel"] = layer["down"] * layer["y_row"]
-        else:
-            inside = following["x_row"] + IMAGES
-            layer["y"], layer["y_slopes"] = following["x"] + inside, following["x_slopes"] + inside
-            layer["y_row"], layer["y_channel"] = following["x_row"], following["x_channel"]
-    output = layers[-1]
-    for name in ("y", "y_slopes"):
-        output[name] = memory.take(int(output["units"]) * IMAGES)
-
-
 class Maps(Model):
     """A convolutional network with its weights as they are now.
 
@@ -489,8 +366,3 @@ class Maps(Model):
         place, units, row = int(layer["weights"]), int(layer["units"]), int(layer["row"])
         own = int(layer["channels"]) * (1 if layer["kind"] == DENSE else 9)
         return self.memory[place : place + units * row].reshape(units, row)[:, :own]
-
-
-def odd(floats: int) -> int:
-    """Room for so many floats that is an odd number of lines."""
-    return (-(-floats // LANES) | 1) * LANES
