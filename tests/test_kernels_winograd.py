@@ -8,7 +8,7 @@ from kernel_steps import Memory, whole
 from test_kernels_maps import IMAGES, SIZES, bordered, images_first, images_last
 
 from dropnet_core.engines.kernels import map_kernels as kernels
-from dropnet_core.engines.kernels.filters import learn_filters, transform_filters
+from dropnet_core.engines.kernels import tile_kernels as tiled
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
@@ -23,34 +23,61 @@ def test_the_matrices_are_a_convolution():
     np.testing.assert_array_equal(A.T @ ((G @ g @ G.T) * (B.T @ d @ B)) @ A, direct)
 
 
-@pytest.mark.parametrize("filters", [1, 5])
+@pytest.mark.parametrize("filters", [16, 48])
 def test_filters(filters):
-    draw, plane = np.random.default_rng(filters), 8
-    g, taught = whole(draw, filters, 3, 3), whole(draw, 16, plane)
+    draw = np.random.default_rng(filters)
+    g, taught = whole(draw, filters, 3, 3), whole(draw, filters, 4, 4)
     memory = Memory()
-    w, v, learnt = memory.lay(g), memory.room(16, plane, value=9), memory.lay(taught)
-    transform_filters(memory.numbers, v, plane, w, filters)
-    found = memory.at(v, 16, plane)
-    np.testing.assert_array_equal(found[:, :filters], (G @ g @ G.T).reshape(filters, 16).T)
-    assert (found[:, filters:] == 9).all()
-    learn_filters(memory.numbers, learnt, plane, w, filters)
-    own = taught.T[:filters].reshape(filters, 4, 4)
-    np.testing.assert_array_equal(memory.at(w, filters, 3, 3), g + G.T @ own @ G)
+    w, v, learnt = memory.lay(planes(g)), memory.room(16, filters, value=9), memory.lay(planes(taught))
+    memory.run(tiled.transform_filters, (v, w, filters))
+    np.testing.assert_array_equal(memory.at(v, 16, filters), planes(G @ g @ G.T))
+    memory.run(tiled.learn_filters, (learnt, w, filters))
+    np.testing.assert_array_equal(memory.at(w, 9, filters), planes(g + G.T @ taught @ G))
+
+
+def filled(laid: np.ndarray, columns: int) -> np.ndarray:
+    return np.pad(laid, ((0, 0), (0, columns - laid.shape[1])))
+
+
+def planes(filters: np.ndarray) -> np.ndarray:
+    """Filters (..., side, side) with each of their numbers in a plane of its own."""
+    side = filters.shape[-1]
+    return filters.reshape(-1, side * side).T
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_tile_and_its_way_back(channels):
+def test_a_tile(channels):
     draw, plane, row = np.random.default_rng(channels), 5 * IMAGES, 6 * IMAGES
-    x, back, old = whole(draw, channels, 6, 6, IMAGES), whole(draw, 16, 5, IMAGES), whole(draw, channels, 6, 6, IMAGES)
+    x = whole(draw, channels, 6, 6, IMAGES)
     memory = Memory()
-    place, u, slopes, turned = memory.lay(x), memory.room(16, 5, IMAGES), memory.lay(old), memory.lay(back)
-    corner = row + 2 * IMAGES  # the tile's first pixel
-    memory.run(kernels.transform, (place + corner, row, 6 * row, u, plane, channels))
+    place, u = memory.lay(x), memory.room(16, 5, IMAGES)
+    memory.run(tiled.transform, (place + row + 2 * IMAGES, row, 6 * row, u, plane, channels))
     d = x[:, 1:5, 2:6]
     expected = np.einsum("ia,cijn,jb->abcn", B, d, B).reshape(16, channels, IMAGES)
     np.testing.assert_array_equal(memory.at(u, 16, 5, IMAGES)[:, :channels], expected)
-    memory.run(kernels.transform_back, (slopes + corner, row, 6 * row, turned, plane, channels))
-    old[:, 1:5, 2:6] += np.einsum("ia,abcn,jb->cijn", B, back.reshape(4, 4, 5, IMAGES)[:, :, :channels], B)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("back", "top", "left"),
+    [
+        (tiled.back_first, 0, 0),
+        (tiled.back_left, 0, 2),
+        (tiled.back_top, 2, 0),
+        (tiled.back_both, 2, 2),
+    ],
+)
+def test_a_tiles_way_back(channels, back, top, left):
+    """Slopes of the first `top` rows and `left` columns are added to; the others take the place of what was there."""
+    draw, plane, row = np.random.default_rng(channels), 5 * IMAGES, 6 * IMAGES
+    u, old = whole(draw, 16, 5, IMAGES), whole(draw, channels, 6, 6, IMAGES)
+    memory = Memory()
+    slopes, turned = memory.lay(old), memory.lay(u)
+    memory.run(back, (slopes + row + 2 * IMAGES, row, 6 * row, turned, plane, channels))
+    tile = np.einsum("ia,abcn,jb->cijn", B, u.reshape(4, 4, 5, IMAGES)[:, :, :channels], B)
+    tile[:, :top] += old[:, 1 : 1 + top, 2:6]
+    tile[:, top:, :left] += old[:, 1 + top : 5, 2 : 2 + left]
+    old[:, 1:5, 2:6] = tile
     np.testing.assert_array_equal(memory.at(slopes, channels, 6, 6, IMAGES), old)
 
 
@@ -62,31 +89,34 @@ def test_a_layer_of_tiles(channels, height, width, units):
     x, w, bias = whole(draw, channels, height, width, IMAGES), whole(draw, units, channels, 3, 3), whole(draw, units)
     padded, (down, right) = bordered(x), (height // 2, width // 2)
     row, channel, pooled = padded.shape[2] * IMAGES, padded[0].size, down * right * IMAGES
-    filters, tiles = units * channels, -(-height // 2) * -(-width // 2)
+    wide = -(-channels // 8) * 8  # a unit's weights with what fills them up
+    filters, tiles = units * wide, -(-height // 2) * -(-width // 2)
+    laid = np.pad(w, ((0, 0), (0, wide - channels), (0, 0), (0, 0)))
+    filters += -filters % 16
     plane = tiles * channels * IMAGES
     own = (units + 1) * IMAGES  # the products' planes
     memory = Memory()
-    place, weights, biases = memory.lay(padded), memory.lay(w), memory.lay(bias)
+    place, weights, biases = memory.lay(padded), memory.lay(filled(planes(laid), filters)), memory.lay(bias)
     v, u, m = memory.room(16, filters), memory.room(16, tiles, channels, IMAGES), memory.room(16, units + 1, IMAGES)
     y, winner = memory.room(units, down, right, IMAGES), memory.room(units, down, right, IMAGES)
     sums = memory.room(units, 2, IMAGES)
     watch = {
-        (2, 2): kernels.watch_tile22, (1, 2): kernels.watch_tile12,
-        (2, 1): kernels.watch_tile21, (1, 1): kernels.watch_tile11,
+        (2, 2): tiled.watch_tile22, (1, 2): tiled.watch_tile12,
+        (2, 1): tiled.watch_tile21, (1, 1): tiled.watch_tile11,
     }  # fmt: skip
-    transform_filters(memory.numbers, v, filters, weights, filters)
+    memory.run(tiled.transform_filters, (v, weights, filters))
     corners = [(i, j) for i in range(0, height, 2) for j in range(0, width, 2)]
     for t, (i, j) in enumerate(corners):
         tile = u + t * channels * IMAGES
-        memory.run(kernels.transform, (place + i * row + j * IMAGES, row, channel, tile, plane, channels))
+        memory.run(tiled.transform, (place + i * row + j * IMAGES, row, channel, tile, plane, channels))
         for k in range(16):
-            shape = (channels, 1, tile + k * plane, units, channels)
+            shape = (wide, 1, tile + k * plane, units, channels)
             memory.run(kernels.products, (m + k * own, v + k * filters, *shape))
         inside = min(2, height - i), min(2, width - j)
         memory.run(watch[inside], (m, own, biases, units, sums))
         if inside == (2, 2):
             at = (i // 2 * right + j // 2) * IMAGES
-            memory.run(kernels.settle, (m, own, biases, units, y + at, pooled, winner + at, pooled))
+            memory.run(tiled.settle, (m, own, biases, units, y + at, pooled, winner + at, pooled))
     exact = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (w, bias)]
     pixels = images_first(x).requires_grad_()
     before = F.relu(F.conv2d(pixels, exact[0], exact[1], padding=1))
@@ -98,19 +128,28 @@ def test_a_layer_of_tiles(channels, height, width, units):
     slopes = whole(draw, units, down, right, IMAGES)
     gradients = torch.autograd.grad(value, [*exact, pixels], images_first(slopes))
     slope, learnt, back = memory.lay(slopes), memory.room(16, filters), memory.room(16, channels, IMAGES)
-    pixel_slopes = memory.room(*padded.shape)
+    pixel_slopes, turned = memory.room(*padded.shape), memory.room(IMAGES, wide)
+    way_back = {
+        (False, False): tiled.back_first, (False, True): tiled.back_left,
+        (True, False): tiled.back_top, (True, True): tiled.back_both,
+    }  # fmt: skip
     for t, (i, j) in enumerate(corners):
         if i // 2 < down and j // 2 < right:
             at = (i // 2 * right + j // 2) * IMAGES
-            memory.run(kernels.unsettle, (slope + at, pooled, winner + at, pooled, m, own, units))
+            memory.run(tiled.unsettle, (slope + at, pooled, winner + at, pooled, m, own, units))
             for k in range(16):
-                here = (m + k * own, units * IMAGES, u + k * plane + t * channels * IMAGES, channels * IMAGES)
-                memory.run(kernels.overlaps, (learnt + k * filters, *here, units, channels, 1))
-                shape = (1, channels, m + k * own, channels, units)
+                pixels_first = np.zeros((IMAGES, wide), np.float32)
+                tile = u + k * plane + t * channels * IMAGES
+                pixels_first[:, :channels] = memory.at(tile, channels, IMAGES).T
+                memory.numbers[turned : turned + pixels_first.size] = pixels_first.ravel()
+                memory.run(kernels.teach, (learnt + k * filters, m + k * own, turned, wide, units))
+                shape = (1, wide, m + k * own, channels, units)
                 memory.run(kernels.products, (back + k * channels * IMAGES, v + k * filters, *shape))
             to = pixel_slopes + i * row + j * IMAGES
-            memory.run(kernels.transform_back, (to, row, channel, back, channels * IMAGES, channels))
-    learn_filters(memory.numbers, learnt, filters, weights, filters)
-    np.testing.assert_array_equal(memory.at(weights, *w.shape) - w, gradients[0].numpy())
+            memory.run(way_back[i > 0, j > 0], (to, row, channel, back, channels * IMAGES, channels))
+    memory.run(tiled.learn_filters, (learnt, weights, filters))
+    taught = memory.at(weights, 9, filters)[:, : units * wide].T.reshape(units, wide, 3, 3) - laid
+    np.testing.assert_array_equal(taught[:, :channels], gradients[0].numpy())
+    assert not taught[:, channels:].any()
     inner = memory.at(pixel_slopes, *padded.shape)[:, 1 : height + 1, 1 : width + 1]
     np.testing.assert_array_equal(inner, images_last(gradients[2]))

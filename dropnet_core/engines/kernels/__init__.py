@@ -2,7 +2,8 @@
 
 A network of dense layers (`rows`), or of convolutions with a max-pool each and dense layers behind them (`maps`), is
 trained, evaluated and scored here in float32 on the CPU. `vectors` says how kernels are written and why no bit depends
-on the processor; `row_kernels`, `map_kernels`, `filters` and `softmax` hold the arithmetic, each beside its formula.
+on the processor; `row_kernels`, `map_kernels`, `tile_kernels` and `softmax` hold the arithmetic, each beside its
+formula.
 """
 
 from collections.abc import Iterator

@@ -1,17 +1,12 @@
 """The arithmetic of convolutions on maps (channels, height, width, 32 images): images lie in the lanes.
 
 Every convolution is followed by a 2x2 max-pool, so it is computed a window at a time: the 4x4 pixels of its input that
-the 2x2 values of one pooled value read. The first layer follows the definition; later ones use Winograd's
-F(2x2, 3x3), with which 16 products stand for 36: with input tile d (4x4), filter g (3x3) and output y (2x2)
-
-    y = A' [(G g G') * (B' d B)] A          * multiplies entry by entry, and sums over channels
-
-Slopes go back through the same matrices, turned. Maps have a border of zeros, and places are those of their first pixel
-with the border, unless they are called inside. Each number is a chain of its own; no bit depends on block sizes.
+the 2x2 values of one pooled value read. The first layer follows the definition; later ones take tiles, as Winograd has
+them (`tile_kernels`). Maps have a border of zeros, and places are those of their first pixel with the border, unless
+they are called inside. Each number is a chain of its own; no bit depends on block sizes.
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any
 
 from dropnet_core.engines.kernels.compiled import WIDE
@@ -19,13 +14,13 @@ from dropnet_core.engines.kernels.vectors import LANES, Emitter, Place, Vector, 
 
 IMAGES = 32  # side by side: a group
 HALVES = IMAGES // LANES
-TILE = 16  # numbers of a 4x4 tile
 
 # Blocks that fit into 32 registers of 16 floats, or into 16 of 8.
 STEP = LANES if WIDE else LANES // 2  # images at a time where each is on its own
 TOGETHER = IMAGES if WIDE else LANES  # images at a time in a product
 ROWS_TOGETHER = (6, 4, 2, 1)
-HIGH, ACROSS = ((4, 1), (4, 1)) if WIDE else ((3, 2, 1), (2, 1))  # rows and columns of sums at a time
+FEW = 4, 2, 1
+TAUGHT = {32: (8, *FEW), 16: (8, *FEW), 8: (8, *FEW)} if WIDE else {16: (6, *FEW), 8: (8, *FEW)}  # rows, by lanes
 FILTERS = (2, 1) if WIDE else (1,)  # filters at a time that learn from a window
 
 
@@ -65,39 +60,29 @@ products = kernel(_products, TOGETHER)
 """products(memory, (c, a, a_row, a_step, b, rows, depth))"""
 
 
-def _overlaps(
-    emitter: Emitter, c: Place, a: Place, a_step: Place, b: Place, b_step: Place,
-    rows: Place, columns: Place, places: Place,
-) -> None:  # fmt: skip
-    """C (rows, columns) += the sums over places and images of A (places, rows, 32) times B (places, columns, 32).
+def _teach(emitter: Emitter, c: Place, a: Place, b: Place, row: Place, rows: Place) -> None:
+    """C (rows, row) += A (rows, 32) times B (32, row). For accuracy a sum is complete before it is added."""
 
-    Places lie a_step and b_step apart. A sum has 16 chains, one in each lane; where registers are short each step takes
-    them half by half.
-    """
-
-    def square(high: int, r: Place, wide: int, j: Place) -> None:
-        left, right = emitter.place(a, (r, IMAGES)), emitter.place(b, (j, IMAGES))
-        sums = [[[emitter.variable() for _ in range(wide)] for _ in range(high)] for _ in range(LANES // STEP)]
-        with emitter.loop(places) as i:
-            for half in range(HALVES):
-                for part, own in enumerate(sums):
-                    lanes = half * LANES + part * STEP
-                    across = [emitter.load(right, (i, b_step), k * IMAGES + lanes) for k in range(wide)]
-                    for k, totals in enumerate(own):
-                        value = emitter.load(left, (i, a_step), k * IMAGES + lanes)
-                        for total, other in zip(totals, across, strict=True):
-                            emitter.accumulate(total, value, other)
-        for k in range(high):
-            for column in range(wide):
-                parts = [emitter.get(own[k][column]) for own in sums]
-                emitter.add(reduce(Vector.__add__, parts).total(), c, (emitter.place(r, k), columns), j, column)
+    def some_rows(lanes: int, column: Place, many: int, first: Place) -> None:
+        own = emitter.with_lanes(lanes)
+        left, sums = own.place(a, (first, IMAGES)), [own.variable() for _ in range(many)]
+        with own.loop(IMAGES) as n:
+            value = own.load(b, (n, row), column)
+            for r, total in enumerate(sums):
+                own.accumulate(total, own.spread(left, r * IMAGES, n), value)
+        for r, total in enumerate(sums):
+            to = own.place(c, (own.place(first, r), row), column)
+            own.store(own.load(to) + own.get(total), to)
 
     emitter.in_blocks(
-        rows, HIGH, lambda high, r: emitter.in_blocks(columns, ACROSS, lambda wide, j: square(high, r, wide, j))
-    )
+        row, tuple(TAUGHT),
+        lambda lanes, column: emitter.in_blocks(
+            rows, TAUGHT[lanes], lambda many, first: some_rows(lanes, column, many, first)
+        ),
+    )  # fmt: skip
 
 
-overlaps = kernel(_overlaps, STEP)
+teach = kernel(_teach)
 
 
 # The four values of a window, pooled.
@@ -154,7 +139,7 @@ def live_slopes(
 # The first layer, by the definition.
 
 
-def _tile(emitter: Emitter, x: Place, row: Place) -> list[Vector]:
+def tile_at(emitter: Emitter, x: Place, row: Place) -> list[Vector]:
     return [emitter.load(x, (i, row), j * IMAGES) for i in range(4) for j in range(4)]
 
 
@@ -172,7 +157,7 @@ def _windows(end: Callable[..., None]) -> Any:
         def some_filters(many: int, first: Place, t: Place) -> None:
             sums = [[emitter.variable() for _ in range(4)] for _ in range(many)]
             with emitter.loop(channels) as c:
-                tile = _tile(emitter, emitter.place(x, (t, 2 * IMAGES), n, (c, channel)), row)
+                tile = tile_at(emitter, emitter.place(x, (t, 2 * IMAGES), n, (c, channel)), row)
                 for u in range(many):
                     own = emitter.place(w, (emitter.place((emitter.place(first, u), channels), c), 9))
                     for tap in range(9):
@@ -249,7 +234,7 @@ def _correlate(
             ]
             with emitter.loop(windows) as t:
                 for half in range(HALVES):
-                    tile = _tile(emitter, emitter.place(x, (t, 2 * IMAGES), half * LANES, lanes), row)
+                    tile = tile_at(emitter, emitter.place(x, (t, 2 * IMAGES), half * LANES, lanes), row)
                     for u, totals in zip(own, taps, strict=True):
                         at = emitter.place((t, IMAGES), half * LANES, lanes)
                         slopes = routed(
@@ -277,96 +262,6 @@ def gather_taps(emitter: Emitter, out: Place, sums: Place) -> None:
     """out (9) += the totals of sums (9, 16)."""
     for tap in range(9):
         emitter.add(emitter.load(sums, tap * LANES).total(), out, tap)
-
-
-# Winograd's transforms, of all channels or units of a tile.
-
-
-def on_both_sides(values: Sequence[Vector], size: int, turn: Callable[[list[Vector]], list[Vector]]) -> list[Vector]:
-    """`turn` applied to the columns of a square, then to the rows of what comes out."""
-    columns = [turn([values[i * size + j] for i in range(size)]) for j in range(size)]
-    rows = [turn([column[i] for column in columns]) for i in range(len(columns[0]))]
-    return [value for row in rows for value in row]
-
-
-@over_images
-def transform(
-    emitter: Emitter, n: Place, x: Place, row: Place, channel: Place, u: Place, plane: Place, channels: Place
-) -> None:
-    """U (16, channels, 32) = B' d B of a tile; its 16 planes lie `plane` apart."""
-    with emitter.loop(channels) as c:
-        turned = on_both_sides(
-            _tile(emitter, emitter.place(x, (c, channel), n), row),
-            4,
-            lambda d: [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]],
-        )
-        for k, value in enumerate(turned):
-            emitter.store(value, u, (k, plane), (c, IMAGES), n)
-
-
-@over_images
-def transform_back(
-    emitter: Emitter, n: Place, s: Place, row: Place, channel: Place, u: Place, plane: Place, channels: Place
-) -> None:
-    """The slopes of a tile's pixels += B U B', from those of U."""
-    with emitter.loop(channels) as c:
-        turned = on_both_sides(
-            [emitter.load(u, (k, plane), (c, IMAGES), n) for k in range(TILE)],
-            4,
-            lambda t: [t[0], (t[1] - t[2]) + t[3], (t[1] + t[2]) - t[0], -t[3]],
-        )
-        for i in range(4):
-            for j in range(4):
-                to = emitter.place(s, (c, channel), (i, row), j * IMAGES, n)
-                emitter.store(emitter.load(to) + turned[4 * i + j], to)
-
-
-def _corners(emitter: Emitter, m: Place, plane: Place) -> list[Vector]:
-    """y = A' m A."""
-    tile = [emitter.load(m, (k, plane)) for k in range(TILE)]
-    return on_both_sides(tile, 4, lambda t: [t[0] + t[1] + t[2], t[1] - t[2] - t[3]])
-
-
-@over_images
-def settle(
-    emitter: Emitter, n: Place, m: Place, plane: Place, bias: Place, units: Place,
-    y: Place, y_unit: Place, winner: Place, winner_unit: Place,
-) -> None:  # fmt: skip
-    """From a tile's products M (16, units, 32) to its pooled values."""
-    with emitter.loop(units) as u:
-        corners = _corners(emitter, emitter.place(m, (u, IMAGES), n), plane)
-        to, which = emitter.place(y, (u, y_unit), n), emitter.place(winner, (u, winner_unit), n)
-        pooled(emitter, corners, emitter.spread(bias, u), to, which)
-
-
-def _watch_tile(counted: Sequence[int]) -> Any:
-    @over_images
-    def emit(emitter: Emitter, n: Place, m: Place, plane: Place, bias: Place, units: Place, sums: Place) -> None:
-        with emitter.loop(units) as u:
-            corners = _corners(emitter, emitter.place(m, (u, IMAGES), n), plane)
-            own = emitter.place(sums, (u, 2 * IMAGES), n)
-            watched(emitter, corners, emitter.spread(bias, u), own, emitter.place(own, IMAGES), counted)
-
-    return emit
-
-
-watch_tile22, watch_tile12, watch_tile21, watch_tile11 = (
-    _watch_tile(CORNERS[size]) for size in ((2, 2), (1, 2), (2, 1), (1, 1))
-)
-"""watch_tile22(memory, (m, plane, bias, units, sums)): as watch22, from a tile's products M (16, units, 32)."""
-
-
-@over_images
-def unsettle(
-    emitter: Emitter, n: Place, slope: Place, slope_unit: Place, winner: Place, winner_unit: Place,
-    m: Place, plane: Place, units: Place,
-) -> None:  # fmt: skip
-    """From the slopes of a tile's pooled values to those of its products (16, units, 32): A y A'."""
-    with emitter.loop(units) as u:
-        corners = routed(emitter, emitter.place(slope, (u, slope_unit), n), emitter.place(winner, (u, winner_unit), n))
-        turned = on_both_sides(corners, 2, lambda t: [t[0], t[0] + t[1], t[0] - t[1], -t[1]])
-        for k, value in enumerate(turned):
-            emitter.store(value, m, (k, plane), (u, IMAGES), n)
 
 
 # Dense layers.

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dropnet_core.engines.kernels.map_kernels import IMAGES, TILE
+from dropnet_core.engines.kernels.map_kernels import IMAGES
 from dropnet_core.engines.kernels.model import Memory, Plan, rounded
+from dropnet_core.engines.kernels.tile_kernels import TILE
 from dropnet_core.engines.kernels.vectors import LANES
 
 FIRST, TILED, DENSE = range(3)
@@ -17,7 +18,7 @@ LAYER = np.dtype(
         (name, np.int64)
         for name in (
             "kind channels height width units down right weights row bias x x_row x_channel x_slopes y y_row y_channel "
-            "y_slopes winners learnt learnt_bias tiles tile_step products product_step plane v v_plane scratch "
+            "y_slopes winners learnt learnt_bias tiles tile_step plane products product_plane v v_plane scratch "
             "scratch_plane turned"
         ).split()
     ]
@@ -27,18 +28,20 @@ LAYER = np.dtype(
 kind                FIRST (a convolution by its definition), TILED (one by Winograd's tiles) or DENSE
 channels, height, width  what it reads; of a dense layer the channels are its inputs
 units, down, right  what it hands on, pooled; of a dense layer (units, 1, 1)
-weights, bias       convolution (units, channels, 9); dense (units, row), row being its inputs rounded up
+row                 its weights of one unit: 9 * channels in the first convolution, else the channels rounded up
+weights, bias       first convolution (units, channels, 9); tiled (9, units, row), its taps v_plane apart; dense
+                    (units, row); beyond the channels stand zeros
 x                   its input maps with their border, x_row and x_channel the distances; x_slopes their slopes
 y                   the first pixel of its values inside the next layer's maps, y_slopes that of their slopes
 winners             (units, down, right, 32): which corner of each window was largest
-learnt, learnt_bias  what a batch has taught so far, added to the weights at its end; of a tiled layer the transformed
-                    filters (16, units, channels)
-tiles, products     of a tiled layer U (16, tiles, channels, 32) and slopes of M (16, tiles, units, 32), `plane` apart;
-                    within a plane the tiles lie tile_step and product_step apart
-v                   its transformed filters (16, units, channels), v_plane apart
-scratch             one tile's products (16, channels or units, 32), scratch_plane apart; of the first layer the sums of
-                    its taps (units, 9, 16); of a dense layer nothing
-turned              of a dense layer its input, turned: (32, row)
+learnt, learnt_bias  what a batch has taught so far, added to the weights at its end: as weights, but of a tiled layer
+                    the transformed filters (16, units, row)
+tiles               of a tiled layer U (tiles, 16, channels, 32), tile_step and plane apart, kept for the way back
+products            the slopes of one tile's M (16, units, 32), product_plane apart
+turned              a plane of U, or a dense layer's input, turned: (32, row)
+v                   a tiled layer's transformed filters (16, units, row), v_plane apart
+scratch             of a tiled layer one tile's products (16, channels or units, 32), scratch_plane apart; of the first
+                    layer the sums of its taps (units, 9, 16)
 """
 
 
@@ -66,21 +69,22 @@ def planned(shape: tuple[int, int, int], shapes: Sequence[tuple[int, ...]]) -> P
     memory, layers = Memory(), np.zeros(len(shapes), LAYER)
     channels, height, width = shape
     for i, (layer, own) in enumerate(zip(layers, shapes, strict=True)):
-        if len(own) == 4:
-            kind, row, down, right = TILED if i else FIRST, channels * 9, height // 2, width // 2
-        else:
-            channels, height, width, down, right = channels * height * width, 1, 1, 1, 1
-            kind, row = DENSE, rounded(channels, 8)
+        kind = DENSE if len(own) == 2 else TILED if i else FIRST
+        if kind == DENSE:
+            channels, height, width = channels * height * width, 1, 1
+        down, right = (1, 1) if kind == DENSE else (height // 2, width // 2)
+        row = channels * 9 if kind == FIRST else rounded(channels, 8)
         sizes = kind, channels, height, width, own[0], down, right, row
         for name, value in zip("kind channels height width units down right row".split(), sizes, strict=True):
             layer[name] = value
-        layer["weights"], layer["bias"] = memory.take(own[0] * row), memory.take(own[0])
+        layer["v_plane"] = odd(own[0] * row)
+        layer["weights"] = memory.take((9 if kind == TILED else 1) * int(layer["v_plane"]))
+        layer["bias"] = memory.take(own[0])
         channels, height, width = own[0], down, right
     learnt = memory.size
     for layer in layers:
-        layer["v_plane"] = odd(int(layer["units"] * layer["channels"]))
-        taught = TILE * layer["v_plane"] if layer["kind"] == TILED else layer["units"] * layer["row"]
-        layer["learnt"], layer["learnt_bias"] = memory.take(int(taught)), memory.take(int(layer["units"]))
+        layer["learnt"] = memory.take((TILE if layer["kind"] == TILED else 1) * int(layer["v_plane"]))
+        layer["learnt_bias"] = memory.take(int(layer["units"]))
     learnt_end = memory.size
     for layer in layers:
         take_maps(memory, layer)
@@ -108,11 +112,12 @@ def take_maps(memory: Memory, layer: Any) -> None:
         layer["scratch"] = memory.take(units * 9 * LANES)
         return
     layer["x_slopes"] = memory.take(channels * int(layer["x_channel"]))
-    # Tiles and planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
-    layer["tile_step"], layer["product_step"] = odd(channels * IMAGES), odd(units * IMAGES)
-    layer["plane"] = odd(tiles * int(layer["tile_step"] + layer["product_step"]))
-    layer["tiles"] = memory.take(TILE * int(layer["plane"]))
-    layer["products"] = layer["tiles"] + tiles * int(layer["tile_step"])
+    # Planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
+    layer["plane"], layer["product_plane"] = odd(rounded(channels, 4) * IMAGES), odd(units * IMAGES)
+    layer["tile_step"] = TILE * layer["plane"]
+    layer["tiles"] = memory.take(tiles * int(layer["tile_step"]))
+    layer["products"] = memory.take(TILE * int(layer["product_plane"]))
+    layer["turned"] = memory.take(IMAGES * int(layer["row"]))
     layer["v"] = memory.take(TILE * int(layer["v_plane"]))
     layer["scratch_plane"] = odd(max(channels, units) * IMAGES)
     layer["scratch"] = memory.take(TILE * int(layer["scratch_plane"]))

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 
 from dropnet_core.engines.kernels import map_kernels as kernel
+from dropnet_core.engines.kernels import tile_kernels as tiles
 from dropnet_core.engines.kernels.compiled import compiled
-from dropnet_core.engines.kernels.filters import learn_filters, transform_filters
 from dropnet_core.engines.kernels.groups import Groups
-from dropnet_core.engines.kernels.map_kernels import IMAGES, TILE
+from dropnet_core.engines.kernels.map_kernels import IMAGES
 from dropnet_core.engines.kernels.map_layout import DENSE, FIRST, TILED, planned
 from dropnet_core.engines.kernels.model import Model, numbers
-from dropnet_core.engines.kernels.row_kernels import learn, turn
+from dropnet_core.engines.kernels.row_kernels import turn
 from dropnet_core.engines.kernels.softmax import softmax16
+from dropnet_core.engines.kernels.tile_kernels import TILE
 from dropnet_core.engines.kernels.vectors import LANES, brighten
 
 
@@ -86,9 +87,8 @@ def tiled_forward(memory: Any, layer: Any) -> None:
     plane = layer.down * layer.right * IMAGES
     for i in range(layer.down):
         for j in range(layer.right):
-            tile = layer.tiles + (i * layer.right + j) * layer.tile_step
-            tile_products(memory, layer, i, j, tile, layer.plane)
-            kernel.settle(
+            tile_products(memory, layer, i, j, layer.tiles + (i * layer.right + j) * layer.tile_step)
+            tiles.settle(
                 memory,
                 (layer.scratch, layer.scratch_plane, layer.bias, layer.units,
                  layer.y + i * layer.y_row + j * IMAGES, layer.y_channel,
@@ -97,15 +97,15 @@ def tiled_forward(memory: Any, layer: Any) -> None:
 
 
 @compiled
-def tile_products(memory: Any, layer: Any, i: int, j: int, tile: int, plane: int) -> None:
+def tile_products(memory: Any, layer: Any, i: int, j: int, tile: int) -> None:
     """From the input of tile (i, j) to its products in `scratch`; the transformed input stays in `tile`."""
     x = layer.x + 2 * i * layer.x_row + 2 * j * IMAGES
-    kernel.transform(memory, (x, layer.x_row, layer.x_channel, tile, plane, layer.channels))
+    tiles.transform(memory, (x, layer.x_row, layer.x_channel, tile, layer.plane, layer.channels))
     for k in range(TILE):
         kernel.products(
             memory,
-            (layer.scratch + k * layer.scratch_plane, layer.v + k * layer.v_plane, layer.channels, 1,
-             tile + k * plane, layer.units, layer.channels),
+            (layer.scratch + k * layer.scratch_plane, layer.v + k * layer.v_plane, layer.row, 1,
+             tile + k * layer.plane, layer.units, layer.channels),
         )  # fmt: skip
 
 
@@ -113,36 +113,44 @@ def tile_products(memory: Any, layer: Any, i: int, j: int, tile: int, plane: int
 def tiled_backward(memory: Any, layer: Any) -> None:
     """The slopes of the input, and what the transformed filters learn, from the slopes of the pooled values.
 
-    Of each tile M' = A y' A', then U' = V turned times M', then x' += B U' B'; of all together V' += M' times U turned.
+    Tile by tile M' = A y' A', U' = V turned times M', V' += M' times U turned, x' += B U' B'.
     """
     learn_conv_bias(memory, layer)
-    memory[layer.x_slopes : layer.x_slopes + layer.channels * layer.x_channel] = 0
-    plane, tiles = layer.down * layer.right * IMAGES, layer.down * layer.right
+    plane = layer.down * layer.right * IMAGES
     for i in range(layer.down):
         for j in range(layer.right):
-            own = layer.products + (i * layer.right + j) * layer.product_step
-            kernel.unsettle(
+            tiles.unsettle(
                 memory,
                 (layer.y_slopes + i * layer.y_row + j * IMAGES, layer.y_channel,
-                 layer.winners + (i * layer.right + j) * IMAGES, plane, own, layer.plane, layer.units),
+                 layer.winners + (i * layer.right + j) * IMAGES, plane, layer.products, layer.product_plane,
+                 layer.units),
             )  # fmt: skip
+            tile = layer.tiles + (i * layer.right + j) * layer.tile_step
             for k in range(TILE):
+                own = layer.products + k * layer.product_plane
                 kernel.products(
                     memory,
-                    (layer.scratch + k * layer.scratch_plane, layer.v + k * layer.v_plane, 1, layer.channels,
-                     own + k * layer.plane, layer.channels, layer.units),
+                    (layer.scratch + k * layer.scratch_plane, layer.v + k * layer.v_plane, 1, layer.row,
+                     own, layer.channels, layer.units),
                 )  # fmt: skip
-            kernel.transform_back(
-                memory,
-                (layer.x_slopes + 2 * i * layer.x_row + 2 * j * IMAGES, layer.x_row, layer.x_channel,
-                 layer.scratch, layer.scratch_plane, layer.channels),
-            )  # fmt: skip
-    for k in range(TILE):
-        kernel.overlaps(
-            memory,
-            (layer.learnt + k * layer.v_plane, layer.products + k * layer.plane, layer.product_step,
-             layer.tiles + k * layer.plane, layer.tile_step, layer.units, layer.channels, tiles),
-        )  # fmt: skip
+                turn(memory, tile + k * layer.plane, IMAGES, layer.turned, layer.row, layer.channels, IMAGES)
+                kernel.teach(memory, (layer.learnt + k * layer.v_plane, own, layer.turned, layer.row, layer.units))
+            pass_back(memory, layer, i, j)
+
+
+@compiled
+def pass_back(memory: Any, layer: Any, i: int, j: int) -> None:
+    """The slopes of the input of tile (i, j), from those of its transform in `scratch`. Tiles overlap by two pixels."""
+    s = layer.x_slopes + 2 * i * layer.x_row + 2 * j * IMAGES
+    args = (s, layer.x_row, layer.x_channel, layer.scratch, layer.scratch_plane, layer.channels)
+    if i and j:
+        tiles.back_both(memory, args)
+    elif i:
+        tiles.back_top(memory, args)
+    elif j:
+        tiles.back_left(memory, args)
+    else:
+        tiles.back_first(memory, args)
 
 
 @compiled
@@ -153,17 +161,13 @@ def dense_forward(memory: Any, layer: Any, floor: int) -> None:
 
 
 @compiled
-def dense_backward(memory: Any, layer: Any, last: bool, places: Any) -> None:
+def dense_backward(memory: Any, layer: Any, last: bool) -> None:
     """x' (inputs, 32) = W turned times y'; what weights (units, inputs) and biases learn: y' times x turned, and y'."""
     if not last:
         kernel.through_relu(memory, (layer.y_slopes, layer.y, layer.units))
     kernel.products(memory, (layer.x_slopes, layer.weights, 1, layer.row, layer.y_slopes, layer.channels, layer.units))
     turn(memory, layer.x, IMAGES, layer.turned, layer.row, layer.channels, IMAGES)
-    learn(
-        memory,
-        (layer.row, layer.learnt, layer.y_slopes, IMAGES, 1, layer.turned, layer.units, IMAGES,
-         layer.learnt, 0, places.floors),
-    )  # fmt: skip
+    kernel.teach(memory, (layer.learnt, layer.y_slopes, layer.turned, layer.row, layer.units))
     kernel.gather_bias(memory, (layer.learnt_bias, layer.y_slopes, layer.units))
 
 
@@ -172,7 +176,7 @@ def prepare(memory: Any, layers: Any) -> None:
     """Transform the filters of all tiled layers, once the weights have changed."""
     for layer in layers:
         if layer.kind == TILED:
-            transform_filters(memory, layer.v, layer.v_plane, layer.weights, layer.units * layer.channels)
+            tiles.transform_filters(memory, (layer.v, layer.weights, layer.v_plane))
 
 
 @compiled
@@ -206,7 +210,7 @@ def answer(memory: Any, layers: Any, places: Any, labels: Any, count: int) -> An
 
 
 @compiled
-def backward(memory: Any, layers: Any, places: Any, live: Any) -> None:
+def backward(memory: Any, layers: Any, live: Any) -> None:
     """Pass the slopes of the logits back, and note what every layer learns."""
     for i in range(len(layers) - 1, -1, -1):
         layer = layers[i]
@@ -215,7 +219,7 @@ def backward(memory: Any, layers: Any, places: Any, live: Any) -> None:
         elif layer.kind == TILED:
             tiled_backward(memory, layer)
         else:
-            dense_backward(memory, layer, i == len(layers) - 1, places)
+            dense_backward(memory, layer, i == len(layers) - 1)
 
 
 @compiled
@@ -223,7 +227,7 @@ def learn_batch(memory: Any, layers: Any) -> None:
     """Add to the weights what the batch has taught."""
     for layer in layers:
         if layer.kind == TILED:
-            learn_filters(memory, layer.learnt, layer.v_plane, layer.weights, layer.units * layer.channels)
+            tiles.learn_filters(memory, (layer.learnt, layer.weights, layer.v_plane))
         else:
             for k in range(layer.units * layer.row):  # beyond a row's inputs 0 is added to 0
                 memory[layer.weights + k] += memory[layer.learnt + k]
@@ -247,7 +251,7 @@ def epoch(
             forward(memory, layers, places, live[g])
             one, two = answer(memory, layers, places, labels[g], counts[g])
             loss, right = loss + one, right + two
-            backward(memory, layers, places, live[g])
+            backward(memory, layers, live[g])
         learn_batch(memory, layers)
     return loss, right
 
@@ -316,17 +320,17 @@ def watch_tiles(memory: Any, layer: Any, sums: int) -> None:
     """The same for a tiled layer, whose input of the last group is still there."""
     for i in range((layer.height + 1) // 2):
         for j in range((layer.width + 1) // 2):
-            tile_products(memory, layer, i, j, layer.tiles, layer.plane)
+            tile_products(memory, layer, i, j, layer.tiles)
             args = (layer.scratch, layer.scratch_plane, layer.bias, layer.units, sums)
             low, narrow = 2 * i + 1 == layer.height, 2 * j + 1 == layer.width
             if low and narrow:
-                kernel.watch_tile11(memory, args)
+                tiles.watch_tile11(memory, args)
             elif low:
-                kernel.watch_tile12(memory, args)
+                tiles.watch_tile12(memory, args)
             elif narrow:
-                kernel.watch_tile21(memory, args)
+                tiles.watch_tile21(memory, args)
             else:
-                kernel.watch_tile22(memory, args)
+                tiles.watch_tile22(memory, args)
 
 
 @compiled
@@ -363,6 +367,11 @@ class Maps(Model):
 
     def weight(self, i: int) -> np.ndarray:
         layer = self.layers[i]
-        place, units, row = int(layer["weights"]), int(layer["units"]), int(layer["row"])
-        own = int(layer["channels"]) * (1 if layer["kind"] == DENSE else 9)
-        return self.memory[place : place + units * row].reshape(units, row)[:, :own]
+        place, units, channels, row, plane = (
+            int(layer[name]) for name in ("weights", "units", "channels", "row", "v_plane")
+        )
+        if layer["kind"] == TILED:
+            taps = self.memory[place : place + 9 * plane].reshape(9, plane)[:, : units * row]
+            return taps.reshape(9, units, row)[:, :, :channels].transpose(1, 2, 0)
+        own = self.memory[place : place + units * row].reshape(units, row)
+        return own.reshape(units, channels, 9) if layer["kind"] == FIRST else own[:, :channels]

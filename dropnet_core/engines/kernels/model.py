@@ -56,7 +56,7 @@ class Model(ABC):
 
     @abstractmethod
     def weight(self, i: int) -> np.ndarray:
-        """A layer's weights, a view of the memory: (units, inputs), of a convolution (units, channels * 9)."""
+        """A layer's weights, a view of the memory: (units, inputs), of a convolution (units, channels, 9)."""
 
     def bias(self, i: int) -> np.ndarray:
         """A layer's biases (units,), a view of the memory."""
@@ -66,7 +66,7 @@ class Model(ABC):
     def put(self, weights: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
         """Set weights and biases."""
         for i, (weight, bias) in enumerate(weights):
-            self.weight(i)[:], self.bias(i)[:] = weight.reshape(len(weight), -1), bias
+            self.weight(i)[:], self.bias(i)[:] = weight.reshape(self.weight(i).shape), bias
 
     @abstractmethod
     def _epoch(self, layout: Any, rate: np.float32) -> tuple[float, float]: ...
@@ -111,7 +111,7 @@ class Model(ABC):
     def without(self, i: int, unit: int) -> Iterator[None]:
         """The network while nothing reads a unit of a hidden layer: the next layer's weights for it are 0."""
         following, units = self.weight(i + 1), int(self.layers[i]["units"])
-        inputs = following.shape[1] // units  # weights of one filter or node for one channel
+        inputs = following.shape[1] // units  # those of a node that read one channel
         own = following[:, unit * inputs : (unit + 1) * inputs]
         before = own.copy()
         own[:] = 0
