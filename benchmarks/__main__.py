@@ -22,7 +22,7 @@ from benchmarks.profile import profile
 from benchmarks.rows import Row
 from benchmarks.speed import Bench, schedules
 from benchmarks.steps import steps
-from dropnet_core.errors import InputError
+from dropnet_core.basics.errors import InputError
 
 FILE = Path(__file__).resolve().parent.parent / "results" / "benchmarks" / "speed.csv"
 

@@ -8,14 +8,14 @@ from scipy.stats import ks_2samp, t
 from benchmarks.models import ENGINE
 from benchmarks.processes import Crew, cores
 from benchmarks.rows import Row
+from dropnet_core.basics.repeatable import repeatable
+from dropnet_core.basics.streams import stream
 from dropnet_core.data import load
 from dropnet_core.engines import engines
 from dropnet_core.masks import Mask
-from dropnet_core.networks import describe
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
-from dropnet_core.repeatable import repeatable
 from dropnet_core.runs import Job
-from dropnet_core.streams import stream
 
 NETWORKS = "fc40-fc40", "conv16-conv8"
 RECIPE = Recipe(patience=2, max_epochs=30)

@@ -13,16 +13,16 @@ from benchmarks.memory import peak_so_far
 from benchmarks.processes import Crew, cores
 from benchmarks.rows import Row
 from benchmarks.ways import seconds
+from dropnet_core.basics.repeatable import repeatable
+from dropnet_core.basics.streams import stream
 from dropnet_core.compaction import compact, counts, shrink
 from dropnet_core.data import DataSet, Split
+from dropnet_core.engines.memory import pass_bytes, step_bytes
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.memory import pass_bytes, step_bytes
-from dropnet_core.networks import PlainNetwork, describe
+from dropnet_core.networks.plain import PlainNetwork, describe
 from dropnet_core.recipe import Recipe
-from dropnet_core.repeatable import repeatable
 from dropnet_core.runs import Job
-from dropnet_core.streams import stream
 from dropnet_core.training import EVALUATION_PIXELS, epoch_plan, evaluate, train_epoch
 
 NETWORKS = {"ResNet18": "resnet18", "VGG19": "vgg19"}

@@ -9,7 +9,7 @@ from benchmarks.models import ENGINE, MNIST, Model, digits
 from benchmarks.processes import Crew
 from benchmarks.rows import Row
 from benchmarks.ways import loader, seconds
-from dropnet_core.forecast import first_images
+from dropnet_core.running.forecast import first_images
 
 
 def peak_memory(way: str, model: Model, images: int) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dropnet_core.data import DataSet, Split, load
 from dropnet_core.masks import Mask
-from dropnet_core.networks import Network, describe
+from dropnet_core.networks.plain import Network, describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.schedules import fraction

@@ -14,11 +14,11 @@ from benchmarks.rows import Row
 from benchmarks.ways import seconds
 from dropnet_core.data import DATA_SETS
 from dropnet_core.engines.kernels.model import Model
-from dropnet_core.experiments import Experiment
+from dropnet_core.experiments.experiment import Experiment
 from dropnet_core.recipe import Recipe
-from dropnet_core.running import run
+from dropnet_core.running.run import run
+from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
 
 ARITHMETIC = {"training": "epoch", "evaluation": "judge", "scoring": "observe"}  # methods of the engine's models
 

@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 
 from benchmarks.processes import cores
-from dropnet_core.errors import InputError
-from dropnet_core.provenance import processor
-from dropnet_core.version import VERSION
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.provenance import processor
+from dropnet_core.basics.version import VERSION
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dropnet_core.engines.kernels.engine import model_of
 from dropnet_core.engines.kernels.groups import Groups
 from dropnet_core.engines.kernels.lit import Lists
 from dropnet_core.engines.kernels.map_kernels import IMAGES as GROUP
-from dropnet_core.networks import Network
+from dropnet_core.networks.plain import Network
 
 BATCH = 32
 IMAGES = 20 * BATCH

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.keras_way import keras_way
+from dropnet_core.basics.repeatable import repeatable
 from dropnet_core.data import DataSet, Split
 from dropnet_core.engines import engines
-from dropnet_core.repeatable import repeatable
 from dropnet_core.runs import Job
 
 Way = Callable[[Sequence[Job], DataSet], None]

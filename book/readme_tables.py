@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from dropnet_core import published
-from dropnet_core.discrepancies import agreements, comparisons
-from dropnet_core.records import read
-from dropnet_core.stats import summarise
+from dropnet_core.analysis import published
+from dropnet_core.analysis.discrepancies import agreements, comparisons
+from dropnet_core.analysis.stats import summarise
+from dropnet_core.experiments.records import read
 
 MODEL_1 = "mnist-fc40-fc40"
 SHOWN = (("min", 80), ("min", 23), ("min_layer", 24), ("random", 23), ("max", 23), ("min", 8), ("min_layer", 8))

@@ -1,10 +1,55 @@
-"""DropNet (Tan & Motani, ICML 2020), reproduced: iterative pruning of whole nodes and filters."""
+"""DropNet (Tan & Motani, ICML 2020), reproduced: iterative pruning of whole nodes and filters.
 
-from dropnet_core.experiments import Experiment, experiment
-from dropnet_core.recipe import Recipe
-from dropnet_core.running import run
-from dropnet_core.smaller import smaller_network
-from dropnet_core.stops import Stop
-from dropnet_core.version import VERSION as __version__
+Beside this file lies the paper: `algorithm` with all that its reader lays beside it. The rest has rooms, each with a
+line about itself in its `__init__`: `basics`, `data`, `networks`, `engines`, `experiments`, `running`, `analysis`,
+`verdicts`, `figures`, `pages`. A room imports only from those that `tests/test_rooms.py` lists.
+"""
 
-__all__ = ["Experiment", "Recipe", "Stop", "__version__", "experiment", "run", "smaller_network"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dropnet_core.basics.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from dropnet_core.analysis import discrepancies, effects, published, stats
+    from dropnet_core.data import load
+    from dropnet_core.experiments.experiment import Experiment, experiment
+    from dropnet_core.figures import plots
+    from dropnet_core.networks.plain import describe
+    from dropnet_core.recipe import Recipe
+    from dropnet_core.running.run import run
+    from dropnet_core.running.smaller import smaller_network
+    from dropnet_core.stops import Stop
+
+HOMES = {
+    "Experiment": "experiments.experiment",
+    "Recipe": "recipe",
+    "Stop": "stops",
+    "describe": "networks.plain",
+    "experiment": "experiments.experiment",
+    "load": "data",
+    "run": "running.run",
+    "smaller_network": "running.smaller",
+    "discrepancies": "analysis",
+    "effects": "analysis",
+    "plots": "figures",
+    "published": "analysis",
+    "stats": "analysis",
+}
+"""Where the public names live. They are looked up when they are used: a figure loads Matplotlib, a run PyTorch."""
+
+__all__ = [  # noqa: F822 - see HOMES
+    "Experiment", "Recipe", "Stop", "__version__", "describe", "discrepancies", "effects", "experiment", "load",
+    "plots", "published", "run", "smaller_network", "stats",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module 'dropnet_core' has no attribute '{name}'")
+    home = import_module(f"dropnet_core.{HOMES[name]}")
+    return getattr(home, name) if hasattr(home, name) else import_module(f"{home.__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})

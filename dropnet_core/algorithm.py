@@ -7,11 +7,11 @@ given. It knows no store, no device, no engine and no other run.
 from collections.abc import Generator
 from dataclasses import replace
 
+from dropnet_core.basics.streams import stream
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
-from dropnet_core.networks import Network
+from dropnet_core.networks.plain import Network
 from dropnet_core.runs import Cycle, Job, Run
-from dropnet_core.streams import stream
 from dropnet_core.training import Outcome
 
 Path = Generator[Job, Outcome, None]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from dropnet_core.architecture import Network, is_moving
 from dropnet_core.masks import Mask
-from dropnet_core.networks import Weights
+from dropnet_core.networks.architecture import Network, is_moving
+from dropnet_core.networks.plain import Weights
 
 
 def kept_channels(network: Network, mask: Mask) -> dict[int, np.ndarray]:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from dropnet_core.architecture import Network
-from dropnet_core.errors import InputError
+from dropnet_core.basics.errors import InputError
 from dropnet_core.masks import Mask
-from dropnet_core.networks import PlainNetwork, Weights, pool
+from dropnet_core.networks.architecture import Network
+from dropnet_core.networks.plain import PlainNetwork, Weights, pool
 
 See = Callable[[int, Tensor, Tensor], None]
 """Is shown each masked layer: its place among the masks, its value, and its value before any batch norm."""

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropnet_core.errors import InputError, unknown
+from dropnet_core.basics.errors import InputError, unknown
+from dropnet_core.basics.registry import Registry
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.registry import Registry
 from dropnet_core.schedules import Schedule
 from dropnet_core.selection import selections
 

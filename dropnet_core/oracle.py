@@ -6,7 +6,7 @@ import torch
 from dropnet_core.data import Split
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.networks import Network, Weights
+from dropnet_core.networks.plain import Network, Weights
 from dropnet_core.training import evaluate
 
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dropnet_core.errors import InputError, unknown
+from dropnet_core.basics.errors import InputError, unknown
 
 PRECISIONS = ("float32", "float64", "tf32", "bf16")
 INITIAL_RANGES = ("full", "small")

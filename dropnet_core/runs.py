@@ -4,16 +4,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dropnet_core.basics.errors import InputError, unknown
+from dropnet_core.basics.streams import stream
 from dropnet_core.compaction import shrink
-from dropnet_core.errors import InputError, unknown
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import SCORES, metrics
-from dropnet_core.networks import Network, Weights, glorot_bound, initial_weights
+from dropnet_core.networks.plain import Network, Weights, glorot_bound, initial_weights
 from dropnet_core.recipe import Recipe, digest
 from dropnet_core.schedules import SCHEDULES, Schedule, schedule
 from dropnet_core.selection import selections
 from dropnet_core.stops import Stop
-from dropnet_core.streams import stream
 from dropnet_core.training import Outcome
 
 LARGEST_SEED = 2**63 - 1  # what a column of whole numbers in a table of records can hold

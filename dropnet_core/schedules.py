@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 
-from dropnet_core.errors import InputError, unknown
+from dropnet_core.basics.errors import InputError, unknown
 
 Schedule = Callable[[int], int]
 """From the units that are left (of the network, or of one layer) to the share of them that goes. It may be 0:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dropnet_core.basics.registry import Registry
 from dropnet_core.masks import Mask
-from dropnet_core.registry import Registry
 
 Select = Callable[[Sequence[np.ndarray], Mask, int, np.random.Generator], Mask]
 """From scores (one array (units,) a layer; those of dropped units are ignored), the mask, the share of units to

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dropnet_core.errors import InputError, unknown
+from dropnet_core.basics.errors import InputError, unknown
 
 READINGS = ("last_good", "already_trained", "one_more")
 

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dropnet_core.augmentation import affine_maps, draws, moved
-from dropnet_core.data import DataSet, Split
+from dropnet_core.basics.precision import arithmetic, storage
+from dropnet_core.basics.streams import stream
+from dropnet_core.data import DataSet, Split, pixels
+from dropnet_core.data.augmentation import affine_maps, draws, moved
 from dropnet_core.metrics import Statistics
-from dropnet_core.precision import arithmetic, storage
 from dropnet_core.recipe import Recipe
-from dropnet_core.streams import stream
 
 EVALUATION_BATCH = 1000  # images a forward pass outside training; any number gives the same result but for rounding
 EVALUATION_PIXELS = EVALUATION_BATCH * 32 * 32  # of larger images there are fewer in a pass, for the sake of memory
@@ -84,11 +84,6 @@ class Outcome:
     def validation_accuracy(self) -> float:
         """Of the last epoch."""
         return self.history.validation_accuracy[-1]
-
-
-def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bytes as numbers between 0 and 1; the paper normalises no further."""
-    return images.to(dtype) / 255
 
 
 def batches(

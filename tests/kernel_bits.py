@@ -17,13 +17,13 @@ import torch
 
 from dropnet_core.data import Split, load
 from dropnet_core.engines.kernels.engine import model_of
-from dropnet_core.experiments import Experiment
-from dropnet_core.networks import describe, initial_weights
+from dropnet_core.experiments.experiment import Experiment
+from dropnet_core.experiments.records import PROVENANCE, as_written
+from dropnet_core.networks.plain import describe, initial_weights
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import PROVENANCE, as_written
-from dropnet_core.running import run
+from dropnet_core.running.run import run
+from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
 
 NETWORKS = {
     "fc40-fc40": 32,

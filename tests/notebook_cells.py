@@ -17,14 +17,15 @@ import pytest
 import torch
 from PIL import Image
 
-from dropnet_core import explorer, published
-from dropnet_core import notebook as notebook_module
+from dropnet_core.analysis import published
+from dropnet_core.basics.places import results_folder
+from dropnet_core.basics.streams import stream
 from dropnet_core.data import DATA_SETS, DataSet, Split
 from dropnet_core.data.imagefolder import imagefolder
 from dropnet_core.engines import engines
-from dropnet_core.places import results_folder
+from dropnet_core.figures import explorer
+from dropnet_core.pages import notebook as notebook_module
 from dropnet_core.runs import Job
-from dropnet_core.streams import stream
 from dropnet_core.training import History, Outcome
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from dropnet_core.algorithm import path
-from dropnet_core.experiments import experiment
+from dropnet_core.experiments.experiment import experiment
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
-from dropnet_core.networks import describe
+from dropnet_core.networks.plain import describe
 from dropnet_core.runs import Cycle, Job, Run
 from dropnet_core.stops import Stop
 from dropnet_core.training import History, Outcome

@@ -8,11 +8,11 @@ import torch
 from scipy.ndimage import affine_transform
 from some_jobs import train_all
 
-from dropnet_core.augmentation import affine_maps, draws, moved
-from dropnet_core.augmentation_figure import augmented_samples
-from dropnet_core.errors import InputError
+from dropnet_core.basics.errors import InputError
+from dropnet_core.data.augmentation import affine_maps, draws, moved
+from dropnet_core.figures.augmentation_figure import augmented_samples
 from dropnet_core.masks import Mask
-from dropnet_core.networks import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import batches, epoch_plan, evaluate, train

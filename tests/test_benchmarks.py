@@ -21,15 +21,15 @@ from benchmarks.profile import profile, watched
 from benchmarks.rows import Row
 from benchmarks.speed import OTHERS, Bench, Costs, schedules
 from benchmarks.ways import Seconds
+from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import shrink
 from dropnet_core.engines.kernels.engine import model_of
 from dropnet_core.engines.kernels.groups import grouped
 from dropnet_core.engines.kernels.lit import listed
-from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import measure
-from dropnet_core.networks import PlainNetwork, describe
+from dropnet_core.networks.plain import PlainNetwork, describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 

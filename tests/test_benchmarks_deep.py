@@ -6,8 +6,8 @@ import torch
 from benchmarks import deep
 from benchmarks.deep import RECIPE, WAYS
 from dropnet_core.compaction import shrink
-from dropnet_core.experiments import experiment
-from dropnet_core.memory import pass_bytes, step_bytes
+from dropnet_core.engines.memory import pass_bytes, step_bytes
+from dropnet_core.experiments.experiment import experiment
 
 
 @pytest.mark.parametrize("name", ["resnet18/16", "vgg19/16"])

@@ -2,14 +2,14 @@
 
 import pytest
 
-from dropnet_core.claims import FORMS, claim, claims, parse
-from dropnet_core.errors import InputError
-from dropnet_core.evidence import planned
-from dropnet_core.primitives import margin
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.experiment import experiment
+from dropnet_core.verdicts.claims import FORMS, claim, claims, parse
+from dropnet_core.verdicts.primitives import margin
 
 
 def curves_of(name: str) -> set[str]:
-    entry = planned(name)
+    entry = experiment(name)
     return {entry.curve(run) for run in entry.runs()}
 
 
@@ -21,7 +21,7 @@ def test_every_call_names_an_experiment_of_the_table_and_curves_that_it_has() ->
                 assert set(call.flat) <= curves_of(call.experiment), call.text
             assert call.text.startswith(call.kind + "(")
         for name in entry.experiments:
-            planned(name)
+            experiment(name)
         if entry.kind == "SUMMARY":
             assert all(claim(name).kind != "SUMMARY" for call in entry.calls for name in call.names)
         if entry.kind == "LATER":

@@ -11,11 +11,11 @@ import time
 import pytest
 import torch
 
-from dropnet_core import scheduler
-from dropnet_core.__main__ import main
 from dropnet_core.data import DATA_SETS
-from dropnet_core.records import complete, equal, read, write
-from dropnet_core.store import Store
+from dropnet_core.experiments.records import complete, equal, read, write
+from dropnet_core.pages.command_line import main
+from dropnet_core.running import scheduler
+from dropnet_core.running.store import Store
 
 TINY = "--set data=tiny --set network=fc4-fc3 --set batch_size=16 --set max_epochs=2 --set p=0.4 --set".split()
 TINY += ["stop=fraction 0.3"]
@@ -107,7 +107,7 @@ def test_a_dry_run_trains_nothing(tmp_path, capsys):
 
 
 def test_workers_that_the_memory_cannot_hold_are_refused(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 1_000_000)
+    monkeypatch.setattr("dropnet_core.engines.memory.free_bytes", lambda device: 1_000_000)
     assert run("--seeds", 0, "--workers", 2) == 2
     assert "use workers=1" in capsys.readouterr().err and not list((tmp_path / "results").iterdir())
 

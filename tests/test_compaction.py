@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import compact, expand, shrink
-from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.networks import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import batches, train, train_epoch
 

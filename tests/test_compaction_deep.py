@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_deep import any_weights
 
-from dropnet_core.architecture import Layer, Network, is_moving
+from dropnet_core.basics.streams import stream
 from dropnet_core.compaction import compact, counts, cut_off, expand, kept_channels, shrink
 from dropnet_core.data import DataSet
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.networks import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.architecture import Layer, Network, is_moving
+from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
 from dropnet_core.recipe import Recipe
-from dropnet_core.streams import stream
 from dropnet_core.training import batches, train
 
 RESNET = describe("resnet18/16", (3, 16, 16), 3)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DATA_SETS, DataSet, Split, load, register, stratified_rows
 from dropnet_core.data.cifar import CIFAR10, read_batch
 from dropnet_core.data.glyphs import glyphs
 from dropnet_core.data.make_mnist5k import first_of_each_class
 from dropnet_core.data.mnist import SHA256_5K, embedded, official
-from dropnet_core.data.places import locate, read_whole
+from dropnet_core.data.sources import locate, read_whole
 from dropnet_core.data.splits import rows_digest, with_official_test
-from dropnet_core.errors import InputError
 
 
 def small_split(n: int = 6, value: int = 0, classes: int = 2) -> Split:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data.dataset import DataSet
 from dropnet_core.data.decoded import MappedSplit, Undecoded, decoded_once, looks, reopened
-from dropnet_core.errors import InputError
 
 
 @pytest.fixture

@@ -10,11 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dropnet_core.data import cifar, load, mnist, places, vision
+from dropnet_core.basics import places
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.places import cache_folder
+from dropnet_core.data import cifar, load, mnist, sources, vision
 from dropnet_core.data.cifar import read_batch
 from dropnet_core.data.mnist import read_idx
-from dropnet_core.data.places import Source, cache_folder, locate, read_whole
-from dropnet_core.errors import InputError
+from dropnet_core.data.sources import Source, locate, read_whole
 
 CONTENTS = {"set/one": b"first file", "set/two": b"second"}
 SOURCE = Source("Tiny", {name: (len(c), hashlib.sha256(c).hexdigest()) for name, c in CONTENTS.items()})
@@ -33,7 +35,7 @@ def own_places(tmp_path, monkeypatch):
     monkeypatch.delenv("DROPNET_DATA", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(places, "torchvision", offline)
+    monkeypatch.setattr(sources, "torchvision", offline)
 
 
 def offline():
@@ -51,7 +53,7 @@ def servers(monkeypatch, *names: str, then: Exception | None = None) -> list[str
         if then:
             raise then
 
-    monkeypatch.setattr(places, "torchvision", lambda: SimpleNamespace(datasets=SimpleNamespace(Tiny=fetch)))
+    monkeypatch.setattr(sources, "torchvision", lambda: SimpleNamespace(datasets=SimpleNamespace(Tiny=fetch)))
     return asked
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import EpsImagePlugin, Image
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import images, load
-from dropnet_core.errors import InputError
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from test_data_imagefolder import png, written
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import decoded, load, tinyimagenet
 from dropnet_core.data.splits import rows_digest, stratified_rows
 from dropnet_core.data.tinyimagenet import FOLDER, PUBLISHED, Extent, from_files
-from dropnet_core.errors import InputError
 
 WNIDS = ("n02", "n10", "n01")  # as in wnids.txt, which is not sorted
 SMALL = Extent(classes=3, train=20, test=4)

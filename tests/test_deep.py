@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.streams import stream
 from dropnet_core.compaction import counts
-from dropnet_core.errors import InputError
-from dropnet_core.networks import PlainNetwork, describe, initial_weights
-from dropnet_core.streams import stream
+from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
 
 CIFAR, TINY_IMAGENET = (3, 32, 32), (3, 64, 64)
 

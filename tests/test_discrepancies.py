@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dropnet_core import discrepancies, published
-from dropnet_core.discrepancies import agreements, beyond_noise, noise
+from dropnet_core.analysis import discrepancies, published
+from dropnet_core.analysis.discrepancies import agreements, beyond_noise, noise
 
 
 def compared(offset: float, spread: float = 0.002, seeds: int = 15, cycle: int | None = None) -> pd.DataFrame:

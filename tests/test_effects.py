@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dropnet_core import effects
-from dropnet_core.errors import InputError
-from dropnet_core.notebook import PAGE_WIDTH
-from dropnet_core.readings import READINGS, Reading, Side
-from dropnet_core.records import COLUMNS, KEY, write
+from dropnet_core.analysis import effects
+from dropnet_core.analysis.readings import READINGS, Reading, Side
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.records import COLUMNS, KEY, write
+from dropnet_core.pages.notebook import PAGE_WIDTH
 
 FRACTIONS = (1.0, 0.6, 0.3)
 

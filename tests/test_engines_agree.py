@@ -11,13 +11,13 @@ import pytest
 import torch
 from some_jobs import taking, train_all
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DataSet, load
 from dropnet_core.engines import compact, emptied, engines, fastest, kernels
 from dropnet_core.engines.kernels.engine import Trainer
-from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.networks import describe
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import PRECISIONS, Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import History, Outcome, status, train

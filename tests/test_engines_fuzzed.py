@@ -10,7 +10,7 @@ from test_engines_agree import gaps
 
 from dropnet_core.data import DataSet, Split
 from dropnet_core.masks import Mask
-from dropnet_core.networks import describe
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 

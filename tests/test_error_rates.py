@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dropnet_core.claims import parse
-from dropnet_core.decisions import OUTCOMES
-from dropnet_core.error_rates import (
+from dropnet_core.basics.streams import stream
+from dropnet_core.verdicts.claims import parse
+from dropnet_core.verdicts.decisions import OUTCOMES
+from dropnet_core.verdicts.error_rates import (
     CALLS,
     FAMILY,
     error_rates,
@@ -17,7 +18,6 @@ from dropnet_core.error_rates import (
     with_deaths,
     wrong_verdicts,
 )
-from dropnet_core.streams import stream
 
 LEADS = ["a quarter of the margin", "half the margin", "nine tenths of the margin"]
 

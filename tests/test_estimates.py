@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from dropnet_core import stats
-from dropnet_core.estimates import Estimate
+from dropnet_core.analysis import stats
+from dropnet_core.analysis.estimates import Estimate
 
 VALUES = np.array([0.03, 0.01, -0.02, 0.04, 0.02, 0.015, 0.0])
 

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from made_up_records import FRACTIONS, falling, made_up
 
-from dropnet_core import stats
-from dropnet_core.claims import Window, parse
-from dropnet_core.errors import InputError
-from dropnet_core.evidence import BASE, Missing, Seeds, Term, common_window, whole_to
+from dropnet_core.analysis import stats
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.counting import whole_to
+from dropnet_core.verdicts.claims import Window, parse
+from dropnet_core.verdicts.evidence import BASE, Missing, Seeds, Term, common_window
 
 SLOPE = [0.95 - 0.3 * cycle / 15 for cycle in range(16)]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from dropnet_core.errors import InputError
-from dropnet_core.experiments import Experiment, experiment, names, rows
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.experiment import Experiment, experiment, names, rows
+from dropnet_core.experiments.settings import parse_seeds, parse_settings, seeds_text
 from dropnet_core.recipe import Recipe
-from dropnet_core.settings import parse_seeds, parse_settings, seeds_text
 from dropnet_core.stops import Stop
 
 

@@ -14,14 +14,15 @@ from check_pages import remote_in_html
 from test_plots import METRICS, records
 from tiny_runs import NETWORK, made_up_cycles, small
 
-from dropnet_core import curve_styles, explorer, published
-from dropnet_core import records as rows_of
-from dropnet_core.descriptions import PANELS
-from dropnet_core.errors import InputError
-from dropnet_core.explorer import ELSEWHERE, SCALE, Explorer
-from dropnet_core.results import add
-from dropnet_core.stats import summarise
-from dropnet_core.store import Store
+from dropnet_core.analysis import published
+from dropnet_core.analysis.stats import summarise
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments import records as rows_of
+from dropnet_core.experiments.results import add
+from dropnet_core.figures import curve_styles, explorer
+from dropnet_core.figures.descriptions import PANELS
+from dropnet_core.figures.explorer import ELSEWHERE, SCALE, Explorer
+from dropnet_core.running.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ import pytest
 from check_pages import remote_in_html
 from test_plots import records
 
-from dropnet_core import plots, published
-from dropnet_core.charts import Chart
-from dropnet_core.figure_data import csv, link
-from dropnet_core.stats import summarise
+from dropnet_core.analysis import published
+from dropnet_core.analysis.stats import summarise
+from dropnet_core.figures import plots
+from dropnet_core.figures.charts import Chart
+from dropnet_core.figures.figure_data import csv, link
 
 
 def data_of(chart: Chart) -> pd.DataFrame:

@@ -4,13 +4,13 @@ import pytest
 from tiny_runs import NETWORK, finish, small
 
 from dropnet_core.data import DATA_SETS
-from dropnet_core.experiments import experiment
-from dropnet_core.forecast import EPOCHS, ahead, first_images, forecast, measure
-from dropnet_core.networks import describe
-from dropnet_core.running import Prepared, run
-from dropnet_core.scheduler import Board
+from dropnet_core.experiments.experiment import experiment
+from dropnet_core.networks.plain import describe
+from dropnet_core.running.forecast import EPOCHS, ahead, first_images, forecast, measure
+from dropnet_core.running.run import Prepared, run
+from dropnet_core.running.scheduler import Board
+from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
 
 
 @pytest.fixture

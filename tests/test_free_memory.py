@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dropnet_core import free_memory
-from dropnet_core.free_memory import free_bytes
+from dropnet_core.basics import free_memory
+from dropnet_core.basics.free_memory import free_bytes
 
 CPU = torch.device("cpu")
 AVAILABLE = 8_000_000 * 1024

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from dropnet_core import kappa, kappa_plots
-from dropnet_core.charts import Chart
-from dropnet_core.errors import InputError
-from dropnet_core.records import COLUMNS, KEY
+from dropnet_core.analysis import kappa
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.records import COLUMNS, KEY
+from dropnet_core.figures import kappa_plots
+from dropnet_core.figures.charts import Chart
 from dropnet_core.stops import READINGS
 
 UNITS = (10, 8, 6, 5, 4)

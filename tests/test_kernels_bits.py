@@ -14,8 +14,8 @@ import kernel_bits
 import pytest
 from kernel_bits import FEW, RUNS, hashes, of_records, records_of
 
-from dropnet_core.precision import CPU_INFO
-from dropnet_core.store import Store
+from dropnet_core.basics.precision import CPU_INFO
+from dropnet_core.running.store import Store
 
 GOLDEN = {
     "fc40-fc40": "07ffe5d9eb5fdbfb",

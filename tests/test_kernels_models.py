@@ -12,7 +12,7 @@ from dropnet_core.engines.kernels.model import Model
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import measure
-from dropnet_core.networks import Network, Weights, describe, initial_weights
+from dropnet_core.networks.plain import Network, Weights, describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import evaluate, large_batches, train_epoch
 

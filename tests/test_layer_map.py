@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dropnet_core.errors import InputError
-from dropnet_core.layer_map import group_shares, layer_map
+from dropnet_core.basics.errors import InputError
+from dropnet_core.figures.layer_map import group_shares, layer_map
 
 RECORDS = pd.DataFrame(
     [

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from tiny_runs import NETWORK, made_up_cycles, small
 
-from dropnet_core import ledger as ledgers
-from dropnet_core.errors import InputError
-from dropnet_core.experiments import experiment, names
-from dropnet_core.ledger import COMPLETE, IN_PART, NOT_RUN, STATES, cost, headline, in_words, ledger
-from dropnet_core.records import records
-from dropnet_core.results import add
-from dropnet_core.store import Store
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.experiment import experiment, names
+from dropnet_core.experiments.records import records
+from dropnet_core.experiments.results import add
+from dropnet_core.pages import ledger as ledgers
+from dropnet_core.pages.ledger import COMPLETE, IN_PART, NOT_RUN, STATES, cost, headline, in_words, ledger
+from dropnet_core.running.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,13 @@ import torch
 from some_jobs import train_all
 from tiny_runs import small
 
-from dropnet_core import memory
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DATA_SETS, DataSet, Split
+from dropnet_core.engines import memory
 from dropnet_core.engines.kernels.engine import bytes_of_model, model_of
 from dropnet_core.engines.kernels.lit import Lists
 from dropnet_core.engines.kernels.presentation import Presentation
-from dropnet_core.errors import InputError
-from dropnet_core.masks import Mask
-from dropnet_core.memory import (
+from dropnet_core.engines.memory import (
     WORKER,
     Held,
     at_peak,
@@ -21,9 +20,10 @@ from dropnet_core.memory import (
     pass_bytes,
     step_bytes,
 )  # fmt: skip
-from dropnet_core.networks import describe, initial_weights
+from dropnet_core.masks import Mask
+from dropnet_core.networks.plain import describe, initial_weights
 from dropnet_core.recipe import Recipe
-from dropnet_core.running import Prepared
+from dropnet_core.running.run import Prepared
 from dropnet_core.runs import Job
 from dropnet_core.training import large_batches
 

@@ -3,15 +3,15 @@ import pytest
 import torch
 from test_deep import any_weights
 
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.streams import stream
 from dropnet_core.engines.passes import statistics_of
-from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import LayerStatistics, measure, metrics, register
-from dropnet_core.networks import describe, initial_weights
+from dropnet_core.networks.plain import describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
-from dropnet_core.streams import stream
 from dropnet_core.training import batches
 
 DRAW = stream(0, "test")

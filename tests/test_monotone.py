@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_records import made_up
 
-from dropnet_core.claims import parse
-from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL
-from dropnet_core.evidence import Seeds
-from dropnet_core.primitives import measure
-from dropnet_core.verdicts import CONFIRMED, INCONCLUSIVE, NOT_CONFIRMED, PARTLY, holm, verdict
+from dropnet_core.verdicts.claims import parse
+from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL
+from dropnet_core.verdicts.evidence import Seeds
+from dropnet_core.verdicts.primitives import measure
+from dropnet_core.verdicts.verdict import CONFIRMED, INCONCLUSIVE, NOT_CONFIRMED, PARTLY, holm, verdict
 
 FRACTIONS = np.array([1.0, 0.5, 0.1])
 LEVEL, DEAD = 0.7, 0.1

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts
-from dropnet_core.errors import InputError
-from dropnet_core.experiments import experiment, names
-from dropnet_core.networks import PlainNetwork, describe, initial_weights
+from dropnet_core.experiments.experiment import experiment, names
+from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
 
 MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
 

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from dropnet_core.errors import InputError
-from dropnet_core.experiments import experiment
-from dropnet_core.notebook import (
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.experiment import experiment
+from dropnet_core.experiments.records import COLUMNS
+from dropnet_core.pages.notebook import (
     check_cells,
     check_values,
     declared_types,
@@ -17,7 +18,6 @@ from dropnet_core.notebook import (
     provenance,
     says,
 )
-from dropnet_core.records import COLUMNS
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DECLARED = """

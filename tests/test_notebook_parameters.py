@@ -11,7 +11,7 @@ import pytest
 import torch
 from notebook_cells import NOTEBOOKS, Notebook, offered, pictures, shorter_results, stand_ins
 
-from dropnet_core.errors import InputError
+from dropnet_core.basics.errors import InputError
 
 ALL = [Notebook(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 LAYERS = {"fcN": "fc4", "convN": "conv4", "denseN": "fc4-dense4"}

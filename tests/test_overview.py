@@ -5,11 +5,11 @@ import re
 import pytest
 from tiny_runs import NETWORK, made_up_cycles, small
 
-from dropnet_core.experiments import names
-from dropnet_core.overview import listing, report
-from dropnet_core.records import records
-from dropnet_core.results import add
-from dropnet_core.store import Store
+from dropnet_core.experiments.experiment import names
+from dropnet_core.experiments.records import records
+from dropnet_core.experiments.results import add
+from dropnet_core.pages.overview import listing, report
+from dropnet_core.running.store import Store
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def test_every_experiment_is_listed(folder):
 
 
 def test_what_this_version_lacks_is_said(folder, monkeypatch):
-    monkeypatch.setattr("dropnet_core.overview.DATA_SETS", {"mnist"})
+    monkeypatch.setattr("dropnet_core.pages.overview.DATA_SETS", {"mnist"})
     assert "needs the data set cifar10, which this version lacks" in entry(listing(folder), "cifar10-vgg19")
-    monkeypatch.setattr("dropnet_core.overview.DATA_SETS", {"mnist", "cifar10"})
-    monkeypatch.setattr("dropnet_core.networks.TOKEN", re.compile(r"(fc)(\d+)"))
+    monkeypatch.setattr("dropnet_core.pages.overview.DATA_SETS", {"mnist", "cifar10"})
+    monkeypatch.setattr("dropnet_core.networks.plain.TOKEN", re.compile(r"(fc)(\d+)"))
     assert "needs the network conv64-conv64, which" in entry(listing(folder), "mnist-conv64-conv64")
 
 

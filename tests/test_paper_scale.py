@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from readme_tables import model_1, with_tables
 
-from dropnet_core import published
+from dropnet_core.analysis import published
+from dropnet_core.analysis.stats import paired, paired_differences, summarise
+from dropnet_core.experiments.records import read, returned
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import read, returned
-from dropnet_core.stats import paired, paired_differences, summarise
 
 RESULTS = Path(__file__).parent.parent / "results"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dropnet_core import places
-from dropnet_core.errors import InputError
+from dropnet_core.basics import places
+from dropnet_core.basics.errors import InputError
 
 
 @pytest.fixture

@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 from tiny_runs import NETWORK, made_up_cycles, small
 
-from dropnet_core import plausible
-from dropnet_core.__main__ import main
+from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts, shrink
 from dropnet_core.data import load
 from dropnet_core.data.known import KNOWN, Known, images
-from dropnet_core.errors import InputError
+from dropnet_core.experiments import plausible
+from dropnet_core.experiments.plausible import check, faults, faults_of_row, possible_counts
+from dropnet_core.experiments.records import read, records, write
+from dropnet_core.experiments.results import add
 from dropnet_core.masks import Mask
-from dropnet_core.networks import describe
-from dropnet_core.plausible import check, faults, faults_of_row, possible_counts
-from dropnet_core.records import read, records, write
-from dropnet_core.results import add
+from dropnet_core.networks.plain import describe
+from dropnet_core.pages.command_line import main
+from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
 
 RESULTS = Path(__file__).parent.parent / "results"
 

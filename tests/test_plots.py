@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from dropnet_core import curve_styles, descriptions, plots, published, stats
-from dropnet_core.charts import Chart
-from dropnet_core.errors import InputError
+from dropnet_core.analysis import published, stats
+from dropnet_core.basics.errors import InputError
+from dropnet_core.figures import curve_styles, descriptions, plots
+from dropnet_core.figures.charts import Chart
 
 METRICS = ["min", "max", "random", "min_layer", "max_layer", "random_layer"]
 FRACTIONS = [1.0, 0.8, 0.65, 0.425, 0.2, 0.1, 0.05]
@@ -257,7 +258,7 @@ def test_no_global_state_is_left_behind() -> None:
         "settings = lambda: {name: rc[name] for name in rc if name != 'backend'}\n"  # asking for it sets it
         "before = settings()\n"
         "import warnings; warnings.simplefilter('error')\n"
-        "from dropnet_core.plots import method_figure; method_figure().image()\n"
+        "from dropnet_core.figures.plots import method_figure; method_figure().image()\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert settings() == before\n"
     )

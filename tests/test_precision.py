@@ -9,15 +9,15 @@ import torch.nn.functional as F
 from some_jobs import train_all
 from test_engines_agree import difference, lacking, some_jobs
 
-from dropnet_core import precision
+from dropnet_core.basics import precision
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.precision import arithmetic, check_precision, storage, switches
 from dropnet_core.data import load
 from dropnet_core.engines import fastest
-from dropnet_core.errors import InputError
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import measure
-from dropnet_core.networks import convolve, describe
-from dropnet_core.precision import arithmetic, check_precision, storage, switches
+from dropnet_core.networks.plain import convolve, describe
 from dropnet_core.recipe import PRECISIONS, Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import evaluate, train

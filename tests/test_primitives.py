@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from made_up_records import FRACTIONS, falling, made_up
 
-from dropnet_core.claims import parse
-from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL, Decision
-from dropnet_core.errors import InputError
-from dropnet_core.evidence import Missing, Seeds
-from dropnet_core.primitives import measure
+from dropnet_core.basics.errors import InputError
+from dropnet_core.verdicts.claims import parse
+from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL, Decision
+from dropnet_core.verdicts.evidence import Missing, Seeds
+from dropnet_core.verdicts.primitives import measure
 
 
 def decided(text: str, records: pd.DataFrame, corrected: float | None = None) -> Decision:
@@ -200,7 +200,7 @@ def test_cliff_looks_away_where_both_curves_are_dead() -> None:
 
 
 def test_cliff_needs_to_know_the_largest_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dropnet_core.primitives.KNOWN", {})
+    monkeypatch.setattr("dropnet_core.verdicts.primitives.KNOWN", {})
     with pytest.raises(InputError, match="largest class of mnist is not known"):
         decided(CLIFF, made_up({"min": 0.9, "max": 0.4}))
 

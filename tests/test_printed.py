@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from dropnet_core import published
-from dropnet_core.claims import parse
-from dropnet_core.evidence import BASE, Missing, Seeds, Term
-from dropnet_core.primitives import measure
-from dropnet_core.printed import Printed, evidence
+from dropnet_core.analysis import published
+from dropnet_core.verdicts.claims import parse
+from dropnet_core.verdicts.evidence import BASE, Missing, Seeds, Term
+from dropnet_core.verdicts.primitives import measure
+from dropnet_core.verdicts.printed import Printed, evidence
 
 NAME = "mnist-fc40-fc40"
 

@@ -15,13 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dropnet_core.data import DATA_SETS, load
 from dropnet_core.engines import probe
 from dropnet_core.engines.probe import SHAPES, check_products, deviating
-from dropnet_core.forecast import first_images
 from dropnet_core.masks import Mask
-from dropnet_core.networks import describe
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
-from dropnet_core.running import run
+from dropnet_core.running.forecast import first_images
+from dropnet_core.running.run import run
+from dropnet_core.running.store import Store
 from dropnet_core.runs import Job
-from dropnet_core.store import Store
 
 CPU, DTYPES = torch.device("cpu"), (torch.float32, torch.float64)
 

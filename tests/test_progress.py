@@ -1,4 +1,4 @@
-from dropnet_core.progress import Bar
+from dropnet_core.basics.progress import Bar
 
 
 def show() -> None:

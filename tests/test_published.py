@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dropnet_core import places, published, stats
-from dropnet_core.errors import InputError
+from dropnet_core.analysis import published, stats
+from dropnet_core.basics import places
+from dropnet_core.basics.errors import InputError
 
 EXACT = "cifar10-conv64x2-conv128x2"
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from tiny_runs import NETWORK
 
-from dropnet_core import readings
-from dropnet_core.__main__ import parser
 from dropnet_core.algorithm import path
-from dropnet_core.experiments import Experiment, experiment
-from dropnet_core.forecast import made_up
-from dropnet_core.readings import READINGS, Reading, Side
+from dropnet_core.analysis import readings
+from dropnet_core.analysis.readings import READINGS, Reading, Side
+from dropnet_core.analysis.stats import INTERVALS
+from dropnet_core.experiments.experiment import Experiment, experiment
+from dropnet_core.experiments.records import COLUMNS
+from dropnet_core.experiments.settings import parse_settings
+from dropnet_core.pages.command_line import parser
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import COLUMNS
+from dropnet_core.running.forecast import made_up
 from dropnet_core.runs import Job, Run
-from dropnet_core.settings import parse_settings
-from dropnet_core.stats import INTERVALS
 
 DEPARTURES = (Path(__file__).parent.parent / "book" / "departures.md").read_text(encoding="utf-8")
 COMPARED = [reading for reading in READINGS if reading.sides]

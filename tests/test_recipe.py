@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from dropnet_core.errors import InputError
-from dropnet_core.experiments import Experiment, experiment
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.experiment import Experiment, experiment
 from dropnet_core.masks import Mask
-from dropnet_core.networks import describe
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 

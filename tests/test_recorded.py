@@ -7,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dropnet_core import published, recorded
-from dropnet_core.charts import Chart
-from dropnet_core.errors import InputError
-from dropnet_core.experiments import experiment
-from dropnet_core.notebook import PAGE_WIDTH
-from dropnet_core.records import COLUMNS, write
-from dropnet_core.stats import Paired
+from dropnet_core.analysis import published
+from dropnet_core.analysis.stats import Paired
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.experiment import experiment
+from dropnet_core.experiments.records import COLUMNS, write
+from dropnet_core.figures.charts import Chart
+from dropnet_core.pages import recorded
+from dropnet_core.pages.notebook import PAGE_WIDTH
 
 RESULTS = Path(__file__).parent.parent / "results"
 UNITS = [40, 21, 12, 8, 4]

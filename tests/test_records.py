@@ -7,11 +7,8 @@ import pandas as pd
 import pytest
 from tiny_runs import NETWORK, answer, made_up_cycles, small
 
-from dropnet_core.errors import InputError
-from dropnet_core.masks import Mask
-from dropnet_core.networks import describe
-from dropnet_core.recipe import Recipe
-from dropnet_core.records import (
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.records import (
     COLUMNS,
     KEY,
     PROVENANCE,
@@ -24,9 +21,12 @@ from dropnet_core.records import (
     returned,
     write,
 )
+from dropnet_core.masks import Mask
+from dropnet_core.networks.plain import describe
+from dropnet_core.recipe import Recipe
+from dropnet_core.running.store import Store
 from dropnet_core.runs import Cycle, Job
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
 
 
 @pytest.fixture

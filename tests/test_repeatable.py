@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from dropnet_core.precision import switches
-from dropnet_core.repeatable import repeatable
+from dropnet_core.basics.precision import switches
+from dropnet_core.basics.repeatable import repeatable
 
 
 def test_settings_hold_while_it_lasts_and_come_back():

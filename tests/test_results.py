@@ -3,10 +3,10 @@
 import pytest
 from tiny_runs import NETWORK, made_up_cycles, small
 
-from dropnet_core.errors import InputError
-from dropnet_core.records import equal, read, records, write
-from dropnet_core.results import add, check_writable, earlier, summary
-from dropnet_core.store import Store
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.records import equal, read, records, write
+from dropnet_core.experiments.results import add, check_writable, earlier, summary
+from dropnet_core.running.store import Store
 
 
 @pytest.fixture

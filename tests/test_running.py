@@ -4,15 +4,16 @@ import pytest
 import torch
 from tiny_runs import small
 
-from dropnet_core import running, scheduler
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DATA_SETS
 from dropnet_core.engines import engines
-from dropnet_core.errors import InputError
+from dropnet_core.experiments.records import complete, equal
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import complete, equal
-from dropnet_core.running import find_device, run
+from dropnet_core.running import run as running
+from dropnet_core.running import scheduler
+from dropnet_core.running.run import find_device, run
+from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -129,12 +130,12 @@ def test_what_cannot_work_is_refused_before_any_training(changed, options, words
 
 
 def test_what_the_memory_cannot_hold_is_refused_before_any_training(monkeypatch):
-    monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 10_000)
+    monkeypatch.setattr("dropnet_core.engines.memory.free_bytes", lambda device: 10_000)
     with pytest.raises(
         InputError, match="batches of 16 images of 8x8 pixels .* take smaller images, a narrower network"
     ):
         run(small())
-    monkeypatch.setattr("dropnet_core.memory.free_bytes", lambda device: 1_000_000)
+    monkeypatch.setattr("dropnet_core.engines.memory.free_bytes", lambda device: 1_000_000)
     with pytest.raises(InputError, match="for 2 workers.* use workers=1"):
         run(small(), workers=2)
     assert len(Store()) == 0

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from tiny_runs import NETWORK, answer, finish, small
 
-from dropnet_core import scheduler
-from dropnet_core.scheduler import Board
-from dropnet_core.store import Store
+from dropnet_core.running import scheduler
+from dropnet_core.running.scheduler import Board
+from dropnet_core.running.store import Store
 from dropnet_core.training import History
 
 

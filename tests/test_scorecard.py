@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from made_up_records import falling, made_up
 
-from dropnet_core import printed
-from dropnet_core import scorecard as module
-from dropnet_core.claims import claims
-from dropnet_core.errors import InputError
-from dropnet_core.records import COLUMNS, numeric_columns
-from dropnet_core.scorecard import SOURCES, TESTS, other_reading, scorecard
-from dropnet_core.verdicts import judge_all
+from dropnet_core.basics.errors import InputError
+from dropnet_core.experiments.records import COLUMNS, numeric_columns
+from dropnet_core.verdicts import printed
+from dropnet_core.verdicts import scorecard as module
+from dropnet_core.verdicts.claims import claims
+from dropnet_core.verdicts.scorecard import SOURCES, TESTS, other_reading, scorecard
+from dropnet_core.verdicts.verdict import judge_all
 
 SIX = {"min_layer": 0.9, "min": 0.87, "random_layer": 0.84, "max_layer": 0.81, "random": 0.78}
 FALLS = {"max": falling(0.9, 0.4, 0.6)}

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from made_up_records import falling, made_up
 
-from dropnet_core import plain_tables
-from dropnet_core import scorecard_page as page
-from dropnet_core.claims import claims
-from dropnet_core.evidence import Evidence, Missing, Seeds
-from dropnet_core.printed import evidence as printed
-from dropnet_core.scorecard import Scorecard
-from dropnet_core.verdict_words import NOT_SHOWN
-from dropnet_core.verdicts import VERDICTS, judge_all
+from dropnet_core.pages import plain_tables
+from dropnet_core.pages import scorecard_page as page
+from dropnet_core.verdicts.claims import claims
+from dropnet_core.verdicts.evidence import Evidence, Missing, Seeds
+from dropnet_core.verdicts.printed import evidence as printed
+from dropnet_core.verdicts.scorecard import Scorecard
+from dropnet_core.verdicts.verdict import VERDICTS, judge_all
+from dropnet_core.verdicts.words import NOT_SHOWN
 
 SIX = {"min_layer": 0.9, "min": 0.87, "random_layer": 0.84, "max_layer": 0.81, "random": 0.78}
 

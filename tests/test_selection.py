@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from dropnet_core.basics.streams import stream
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.schedules import fraction, one_unit
 from dropnet_core.selection import selections
-from dropnet_core.streams import stream
 
 BOTH = ("exact", "authors")
 

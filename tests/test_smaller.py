@@ -4,14 +4,14 @@ import pytest
 import torch
 from tiny_runs import small
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DATA_SETS
-from dropnet_core.errors import InputError
+from dropnet_core.experiments.records import returned
 from dropnet_core.recipe import Recipe
-from dropnet_core.records import returned
-from dropnet_core.running import run
-from dropnet_core.smaller import smaller_network
+from dropnet_core.running.run import run
+from dropnet_core.running.smaller import smaller_network
+from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
 from dropnet_core.training import evaluate
 
 
@@ -73,6 +73,6 @@ def test_what_is_missing_in_the_store_is_trained_and_nothing_else(tmp_path):
     ],
 )
 def test_a_run_that_is_not_there_or_not_alone_is_refused_before_training(changed, metric, seed, cause, monkeypatch):
-    monkeypatch.setattr("dropnet_core.smaller.Prepared", None)
+    monkeypatch.setattr("dropnet_core.running.smaller.Prepared", None)
     with pytest.raises(InputError, match=cause):
         smaller_network(small(**changed), metric, seed)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dropnet_core import stats
-from dropnet_core.errors import InputError
+from dropnet_core.analysis import stats
+from dropnet_core.basics.errors import InputError
 
 VALUES = np.array([1.0, 2.0, 3.0, 6.0])  # mean 3, sum of squares 14
 

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dropnet_core.errors import InputError
+from dropnet_core.basics.errors import InputError
 from dropnet_core.schedules import fraction, schedule
 from dropnet_core.stops import Stop
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dropnet_core.errors import InputError
-from dropnet_core.store import Store, decode, default_place, encode
+from dropnet_core.basics.errors import InputError
+from dropnet_core.running.store import Store, decode, default_place, encode
 from dropnet_core.training import History, Outcome
 
 

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from made_up_records import FRACTIONS, falling, made_up
 
-from dropnet_core.claims import Call, Claim, parse
-from dropnet_core.decisions import FAILS, HOLDS, OPEN, SMALL, Measured
-from dropnet_core.errors import InputError
-from dropnet_core.evidence import Evidence, Missing, Seeds
-from dropnet_core.primitives import measure
-from dropnet_core.verdicts import (
+from dropnet_core.basics.errors import InputError
+from dropnet_core.verdicts.claims import Call, Claim, parse
+from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL, Measured
+from dropnet_core.verdicts.evidence import Evidence, Missing, Seeds
+from dropnet_core.verdicts.primitives import measure
+from dropnet_core.verdicts.verdict import (
     CONFIRMED,
     INCONCLUSIVE,
     NO_DIFFERENCE,
@@ -184,7 +184,7 @@ def test_the_intervals_of_a_claim_hold_together(monkeypatch: pytest.MonkeyPatch)
         among.append(tests)
         return measure(call, evidence, given, tests)
 
-    monkeypatch.setattr("dropnet_core.verdicts.measure", spy)
+    monkeypatch.setattr("dropnet_core.verdicts.verdict.measure", spy)
     tests = "DROP(mnist-fc40-fc40; min; x=0.1); DROP(mnist-fc40-fc40; min; x=0.2); DROP(mnist-fc40-fc40; min; x=0.3)"
     judge(claim(tests), source(made_up({"min": 0.9})))
     assert among == [3, 3, 3]

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from tiny_runs import small
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DATA_SETS
-from dropnet_core.errors import InputError
-from dropnet_core.experiments import experiment
-from dropnet_core.plausible import faults
-from dropnet_core.records import read, write
-from dropnet_core.running import run
+from dropnet_core.experiments.experiment import experiment
+from dropnet_core.experiments.plausible import faults
+from dropnet_core.experiments.records import read, write
+from dropnet_core.running.run import run
+from dropnet_core.running.store import Store
+from dropnet_core.running.verification import by_lot, compared, confirmed_name, not_there, verify
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
-from dropnet_core.verification import by_lot, compared, confirmed_name, not_there, verify
 
 RESULTS = Path(__file__).parent.parent / "results"
 SETTINGS = {"max_epochs": 2, "batch_size": 16}

@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 from tiny_runs import NETWORK, answer, small
 
-from dropnet_core import workers
+from dropnet_core.basics.errors import InputError
 from dropnet_core.engines import engines
-from dropnet_core.errors import InputError
-from dropnet_core.records import equal
-from dropnet_core.running import Prepared
-from dropnet_core.scheduler import Board
-from dropnet_core.store import Store
+from dropnet_core.experiments.records import equal
+from dropnet_core.running import workers
+from dropnet_core.running.run import Prepared
+from dropnet_core.running.scheduler import Board
+from dropnet_core.running.store import Store
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from typing import Any
 
 from dropnet_core.data import DataSet
-from dropnet_core.experiments import Experiment
-from dropnet_core.forecast import made_up
-from dropnet_core.networks import describe
+from dropnet_core.experiments.experiment import Experiment
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
+from dropnet_core.running.forecast import made_up
+from dropnet_core.running.scheduler import Board
+from dropnet_core.running.store import Store
 from dropnet_core.runs import Cycle, Job, Run
-from dropnet_core.scheduler import Board
 from dropnet_core.stops import Stop
-from dropnet_core.store import Store
 from dropnet_core.training import Outcome
 
 NETWORK = describe("fc4-fc3", (1, 8, 8), 3)

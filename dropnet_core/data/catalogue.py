@@ -4,14 +4,14 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.registry import Registry
 from dropnet_core.data.cifar import cifar10
 from dropnet_core.data.dataset import DataSet
 from dropnet_core.data.glyphs import glyphs
 from dropnet_core.data.imagefolder import imagefolder
 from dropnet_core.data.mnist import mnist, mnist5k
 from dropnet_core.data.tinyimagenet import tinyimagenet
-from dropnet_core.errors import InputError
-from dropnet_core.registry import Registry
 
 Loader = Callable[..., DataSet]
 

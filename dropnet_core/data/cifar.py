@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data.dataset import DataSet
-from dropnet_core.data.places import Source, locate, read_whole
+from dropnet_core.data.sources import Source, locate, read_whole
 from dropnet_core.data.splits import with_official_test
-from dropnet_core.errors import InputError
 
 BATCHES = {
     "data_batch_1": (31_035_704, "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dropnet_core.errors import InputError
+from dropnet_core.basics.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,3 +133,8 @@ def checksum(*splits: Split) -> str:
             total.update(f"{kind} {tuple(tensor.shape)}\n".encode())
             total.update(tensor.cpu().contiguous().numpy().astype(kind, copy=False).data)
     return total.hexdigest()
+
+
+def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bytes as numbers between 0 and 1; the paper normalises no further."""
+    return images.to(dtype) / 255

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data.dataset import DataSet, Split
-from dropnet_core.errors import InputError
 
 ABOUT = "about.json"  # {"stamp": of the files that were decoded, "sha256": of the data set they gave}
 PARTS = ("train", "validation", "test")

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.streams import stream
 from dropnet_core.data.dataset import DataSet, Split
-from dropnet_core.errors import InputError
-from dropnet_core.streams import stream
 
 LETTERS = "ABEHKMRSTX"  # one class each
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "DejaVuSansMono-Oblique.ttf")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.streams import stream
 from dropnet_core.data.dataset import DataSet, Split
 from dropnet_core.data.images import Images, Member, decode, open_images
 from dropnet_core.data.splits import split_of, stratified_rows
-from dropnet_core.errors import InputError
-from dropnet_core.streams import stream
 
 ROLES = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
 LAYOUT = "expected PATH/CLASS/image.png, or PATH/train/CLASS/image.png with val and test beside train"

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dropnet_core.errors import InputError
+from dropnet_core.basics.errors import InputError
 
 Member = tuple[str, ...]  # folders and file name of a file, below the path that was opened
 

@@ -10,10 +10,10 @@ from importlib import resources
 
 import numpy as np
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data.dataset import DataSet
-from dropnet_core.data.places import Source, locate, read_whole
+from dropnet_core.data.sources import Source, locate, read_whole
 from dropnet_core.data.splits import split_of, with_official_test
-from dropnet_core.errors import InputError
 
 TRAIN_IMAGES = "MNIST/raw/train-images-idx3-ubyte"
 TRAIN_LABELS = "MNIST/raw/train-labels-idx1-ubyte"

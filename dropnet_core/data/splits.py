@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import torch
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data.dataset import DataSet, Split
-from dropnet_core.errors import InputError
 
 HELD_OUT = 0.1  # share of the images that leaves the training set
 RANDOM_STATE = 42  # in the authors' code: one split for every seed and metric

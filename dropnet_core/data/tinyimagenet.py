@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.places import cache_folder
 from dropnet_core.data.dataset import DataSet
 from dropnet_core.data.decoded import Undecoded, decoded_once
 from dropnet_core.data.images import Images, Member, decode, open_images
-from dropnet_core.data.places import VARIABLE, cache_folder, data_folders
+from dropnet_core.data.sources import VARIABLE, data_folders
 from dropnet_core.data.splits import another_split, rows_digest, stratified_rows
-from dropnet_core.errors import InputError
 
 FOLDER = "tiny-imagenet-200"
 SIZE = 64  # pixels, height and width

@@ -4,7 +4,7 @@ import torch
 
 from dropnet_core.engines import compact, kernels, reference  # noqa: F401 - importing them registers them
 from dropnet_core.engines.interface import Engine, Take, engines
-from dropnet_core.networks import Network
+from dropnet_core.networks.plain import Network
 from dropnet_core.recipe import Recipe
 
 __all__ = ["Engine", "Take", "compile_kernels", "engines", "fastest"]

@@ -7,14 +7,14 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from dropnet_core.basics.precision import storage
 from dropnet_core.compaction import compact, expand
 from dropnet_core.data import DataSet
 from dropnet_core.engines.emptied import Emptied
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.masks import Mask
-from dropnet_core.networks import PlainNetwork, Weights
-from dropnet_core.precision import storage
+from dropnet_core.networks.plain import PlainNetwork, Weights
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome, train
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dropnet_core.compaction import cut_off
 from dropnet_core.metrics import Statistics
-from dropnet_core.networks import Weights
+from dropnet_core.networks.plain import Weights
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome
 

@@ -7,8 +7,8 @@ means that none is open now. An engine that holds nothing and gets nothing is do
 
 from collections.abc import Callable, Iterator
 
+from dropnet_core.basics.registry import Registry
 from dropnet_core.data import DataSet
-from dropnet_core.registry import Registry
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome
 

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
+from dropnet_core.basics.precision import arithmetic, storage
 from dropnet_core.compaction import compact
 from dropnet_core.data import DataSet
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import Statistics, measure
-from dropnet_core.networks import Weights
+from dropnet_core.networks.plain import Weights
 from dropnet_core.oracle import loss_without
-from dropnet_core.precision import arithmetic, storage
 from dropnet_core.runs import Job
 from dropnet_core.training import large_batches
 

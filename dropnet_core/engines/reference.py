@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from time import perf_counter
 
+from dropnet_core.basics.precision import arithmetic, storage
 from dropnet_core.data import DataSet
 from dropnet_core.engines.interface import Take, engines
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.metrics import measure
 from dropnet_core.oracle import loss_without
-from dropnet_core.precision import arithmetic, storage
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome, large_batches, train
 

@@ -13,10 +13,10 @@ from time import perf_counter
 
 import torch
 
-from dropnet_core.architecture import Network
+from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DataSet
 from dropnet_core.engines.interface import Take, engines
-from dropnet_core.errors import InputError
+from dropnet_core.networks.architecture import Network
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome

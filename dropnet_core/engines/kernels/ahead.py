@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
+from dropnet_core.basics.progress import quiet
 from dropnet_core.data import DataSet, Split
 from dropnet_core.engines.kernels.compiled import FEATURES, NAME, folder, writable
 from dropnet_core.engines.kernels.engine import Trainer
 from dropnet_core.masks import Mask
-from dropnet_core.networks import describe
-from dropnet_core.progress import quiet
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 

@@ -18,7 +18,7 @@ import numba
 from llvmlite import binding
 from numba.core.codegen import get_host_cpu_features
 
-from dropnet_core.data.places import cache_folder
+from dropnet_core.basics.places import cache_folder
 
 config: Any = numba.config  # its names are made when it is read, so type checkers know none
 NAME = config.CPU_NAME or binding.get_host_cpu_name()

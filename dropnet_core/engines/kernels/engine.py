@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropnet_core.architecture import Network
 from dropnet_core.compaction import compact
 from dropnet_core.data import DataSet
 from dropnet_core.engines.emptied import Emptied
@@ -19,7 +18,8 @@ from dropnet_core.engines.kernels.presentation import LayOut, Presentation, blin
 from dropnet_core.engines.kernels.rows import Rows
 from dropnet_core.engines.passes import widened
 from dropnet_core.metrics import Statistics
-from dropnet_core.networks import Weights
+from dropnet_core.networks.architecture import Network
+from dropnet_core.networks.plain import Weights
 from dropnet_core.runs import Job
 from dropnet_core.training import History, Outcome, until_stopped
 

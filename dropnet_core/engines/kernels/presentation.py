@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropnet_core.augmentation import moved
-from dropnet_core.data import DataSet
+from dropnet_core.data import DataSet, pixels
+from dropnet_core.data.augmentation import moved
 from dropnet_core.engines.kernels.groups import padded
 from dropnet_core.engines.kernels.lit import index_type, listed
 from dropnet_core.engines.kernels.map_kernels import IMAGES
-from dropnet_core.networks import Network
+from dropnet_core.networks.plain import Network
 from dropnet_core.recipe import Recipe
-from dropnet_core.training import pixels
 
 CHUNK = 8192  # images that are laid out at a time where each epoch has an order, or images, of its own
 

@@ -1,0 +1,168 @@
+"""Where the paper's text and the authors' code differ, and which option switches each reading.
+
+READINGS is what the page "As written and as coded" is made of; the page of departures explains each.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropnet_core.basics.places import results_folder
+from dropnet_core.experiments.experiment import Experiment, experiment
+from dropnet_core.experiments.results import file_of
+from dropnet_core.experiments.settings import parse_settings
+
+
+@dataclass(frozen=True)
+class Side:
+    """One way to read a rule, and the records in which it was used.
+
+    value     of the reading's option
+    name      of the experiment that has it
+    curve     of its records; {metric} stands for each metric
+    settings  what differs from the experiment's row, as in --set; "" for nothing
+    quantity  the column that is compared
+    """
+
+    value: str
+    name: str
+    curve: str
+    settings: str = ""
+    quantity: str = "test_accuracy"
+
+    @property
+    def experiment(self) -> Experiment:
+        """What has to be run."""
+        return experiment(self.name).variant(parse_settings(self.settings.split()))
+
+    @property
+    def command(self) -> str:
+        """The command that runs it."""
+        return " ".join(
+            [f"python -m dropnet_core run {self.name}", *(f"--set {word}" for word in self.settings.split())]
+        )
+
+    @property
+    def file(self) -> Path:
+        """Its committed records, if it has been run."""
+        return file_of(self.experiment.name, results_folder())
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One place where paper and code differ.
+
+    title    as the page of departures calls it
+    anchor   of its section there
+    option   the name that switches it, as in --set; "interval" is an argument of the figures
+    belongs  what the option is part of: "run" (it only decides which mask comes next), "recipe" (it changes the
+             outcome of a training), "record" (both are columns), "figure" (both can be drawn)
+    paper, code, default   what each does, in a few words
+    sides    the two readings that are compared, the paper's first; none where a formula says all
+    metrics  for which they are compared
+    returns  whether the networks that the runs return are compared, and not the curves at fractions remaining
+    """
+
+    title: str
+    anchor: str
+    option: str
+    belongs: str
+    paper: str
+    code: str
+    default: str
+    sides: tuple[Side, Side] | None = None
+    metrics: tuple[str, ...] = ("min",)
+    returns: bool = False
+
+    def missing(self) -> list[str]:
+        """The commands that have yet to be run before its effect is known."""
+        sides = {side.command: side for side in self.sides or ()}
+        return [command for command, side in sides.items() if not side.file.is_file()]
+
+
+KAPPA = "{metric}/kappa 0.95 "
+READINGS = (
+    Reading(
+        "When a run ends", "departure-stop", "stop", "run",
+        "accuracy fallen to kappa times its start", "fraction remaining at or below 0.1", "as in each figure",
+        (
+            Side("kappa 0.95", "kappa-fc40-fc40", KAPPA + "last_good", quantity="fraction_remaining"),
+            Side("fraction 0.05", "probe-selection-fc40-fc40", "{metric}@exact", quantity="fraction_remaining"),
+        ), ("min", "min_layer", "random"), returns=True,
+    ),
+    Reading(
+        "What a run returns", "departure-result", "stop", "run",
+        "`one_more` or `already_trained`", "every cycle is a result", "`last_good`",
+        (
+            Side("kappa 0.95 one_more", "kappa-fc40-fc40", KAPPA + "one_more"),
+            Side("kappa 0.95 last_good", "kappa-fc40-fc40", KAPPA + "last_good"),
+        ), ("min", "min_layer", "random"), returns=True,
+    ),
+    Reading(
+        "Which units go", "departure-selection", "selection", "run",
+        "the lowest: `exact`", "one of the lowest is spared: `authors`", "as the code in its experiments",
+        (
+            Side("exact", "probe-selection-fc40-fc40", "{metric}@exact"),
+            Side("authors", "probe-selection-fc40-fc40", "{metric}@authors"),
+        ), ("min", "min_layer", "max", "max_layer"),
+    ),
+    Reading(
+        "Who wins a tie", "departure-ties", "selection", "run",
+        "chance: `exact`", "chance within a layer, early layers lose first: `authors`", "as for which units go",
+        (
+            Side("exact", "probe-apoz-fair", "{metric}@abs_of_mean"),
+            Side("authors", "apoz-resnet18", "{metric}"),
+        ), ("apoz",),
+    ),
+    Reading(
+        "The score of a filter", "departure-filter-score", "score", "run",
+        "`mean_of_abs`", "`abs_of_mean`", "`mean_of_abs`",
+        (
+            Side("mean_of_abs", "probe-score-vgg19", "{metric}@mean_of_abs"),
+            Side("abs_of_mean", "probe-score-vgg19", "{metric}@abs_of_mean"),
+        ), ("min", "min_layer"),
+    ),
+    Reading(
+        "Counting zeros", "departure-counting-zeros", "score", "run",
+        "single zeros: `mean_of_abs`", "maps of zeros: `abs_of_mean`", "as the code",
+        (
+            Side("mean_of_abs", "probe-apoz-fair", "{metric}@mean_of_abs"),
+            Side("abs_of_mean", "probe-apoz-fair", "{metric}@abs_of_mean"),
+        ), ("apoz", "apoz_layer"),
+    ),
+    Reading(
+        "The oracle's companions", "departure-oracle", "metrics", "run",
+        "one unit a cycle: `random`", "one a layer, lowest number first: `random_layer`", "one a layer, at random",
+        (
+            Side("random", "oracle-fc20-fc20", "{metric}", "metrics=random"),
+            Side("random_layer", "oracle-fc20-fc20", "{metric}_layer"),
+        ), ("random",),
+    ),
+    Reading(
+        "Last or best epoch", "departure-best-epoch", "best_test_accuracy", "record",
+        "at early stopping", "last epoch: `test_accuracy`", "`test_accuracy`",
+        (
+            Side("best_test_accuracy", "mnist-fc40-fc40", "{metric}", quantity="best_test_accuracy"),
+            Side("test_accuracy", "mnist-fc40-fc40", "{metric}"),
+        ), ("min", "min_layer", "random", "random_layer"),
+    ),
+    Reading(
+        "Batches and their order", "departure-order", "shuffle", "recipe",
+        "not said", "the same in every epoch: `false`", "`false`",
+        (
+            Side("true", "reinit-fc20-fc20", "{metric}", "shuffle=true initial=rewind"),
+            Side("false", "reinit-fc20-fc20", "{metric}"),
+        ),
+    ),
+    Reading(
+        "The range of first weights", "departure-weight-range", "initial", "recipe",
+        "not said: `small_reinit`, if built anew", "of the full layer: `reinit`", "of the full layer",
+        (
+            Side("small_reinit", "probe-shrunk-init-fc20-fc20", "{metric}_small_reinit"),
+            Side("reinit", "probe-shrunk-init-fc20-fc20", "{metric}_reinit"),
+        ),
+    ),
+    Reading(
+        "The bars", "departure-bars", "interval", "figure",
+        "95 % intervals", "1.96 population deviations: `paper`", "`t`",
+    ),
+)  # fmt: skip

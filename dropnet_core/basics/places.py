@@ -1,0 +1,39 @@
+"""Where the project keeps things: the folder of results, the user's cache."""
+
+import os
+import sys
+from pathlib import Path
+
+from dropnet_core.basics.errors import InputError
+
+VARIABLE = "DROPNET_RESULTS"
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for this project; it need not exist."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "dropnet"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dropnet"
+
+
+def results_folder() -> Path:
+    """The folder of committed results: DROPNET_RESULTS, else `results/` in the nearest parent folder.
+
+    Parents of the working directory come first, then those of this package. A folder counts if it also holds
+    the paper's numbers, `published/`, so that nobody else's results are touched.
+
+    Raises InputError without one.
+    """
+    if named := os.environ.get(VARIABLE):
+        folder = Path(named).expanduser()
+        if folder.is_dir():
+            return folder
+        raise InputError(f"{VARIABLE} names '{named}', which is no folder; correct or unset it")
+    for start in (Path.cwd(), Path(__file__).resolve().parent):
+        for folder in (start, *start.parents):
+            if (folder / "results" / "published").is_dir():
+                return folder / "results"
+    raise InputError(
+        "found no folder 'results' with the published numbers above the working directory; "
+        f"work inside a clone of the project or set {VARIABLE} to its folder 'results'"
+    )

@@ -1,0 +1,32 @@
+"""Arithmetic that gives the same bits each time."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from dropnet_core.basics.precision import shortened_float32
+
+# By default MKL chooses the order of a sum by where in memory a matrix begins. It reads this at its first product, of
+# which importing torch makes none; `engines.probe` sees whether it came in time. Worker processes inherit it.
+os.environ.setdefault("MKL_CBWR", "AUTO")
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """One thread, no TF32 unless a recipe names it, and deterministic convolutions; as before on leaving.
+
+    The number of threads changes sums in their last digits; a GPU's default convolutions round to 10 bits and add
+    up in any order.
+    """
+    cudnn = torch.backends.cudnn
+    before = torch.get_num_threads(), cudnn.deterministic
+    torch.set_num_threads(1)
+    cudnn.deterministic = True
+    try:
+        with shortened_float32(False):
+            yield
+    finally:
+        torch.set_num_threads(before[0])
+        cudnn.deterministic = before[1]

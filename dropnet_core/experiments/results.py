@@ -1,0 +1,147 @@
+"""A folder of results: one file of records for each experiment."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from dropnet_core.basics.provenance import rounding
+from dropnet_core.experiments.records import COLUMNS, cannot_write, check_name, complete, merge, read, trainings, write
+from dropnet_core.experiments.settings import seeds_text
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of rows that were merged into a file.
+
+    added      rows that were not there
+    already    rows that stood there equal
+    refused    rows that stood there otherwise; those in the file stay
+    roundings  whose arithmetic the file's rows were rounded by (see `provenance`)
+    """
+
+    file: Path
+    added: int
+    already: int
+    refused: int
+    roundings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        rest = f"{self.already:,} already there, {self.refused:,} refused"
+        mixed = f"; rounded by {' and by '.join(self.roundings)}" if self.added and len(self.roundings) > 1 else ""
+        return f"{self.file}: {self.added:,} rows added, {rest}{mixed}"
+
+
+def file_of(experiment: str, folder: Path) -> Path:
+    """The file of an experiment's records; it need not exist. Raises InputError for a name that is no file's."""
+    check_name(experiment)
+    return folder / f"{experiment}.csv"
+
+
+def earlier(experiment: str, folder: Path) -> pd.DataFrame:
+    """The records of an experiment in this folder, perhaps none. Raises InputError if the file is damaged."""
+    file = file_of(experiment, folder)
+    return read(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder and a file in it, which is removed. Raises InputError if that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
+            pass
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def add(tables: Iterable[pd.DataFrame], folder: Path) -> list[Merged]:
+    """Merge records into the files of their experiments. Nothing is written unless all of it can be merged.
+
+    Raises InputError if a file is damaged, if rows belong to another experiment of the same name, or if the
+    folder cannot be written.
+    """
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for table in tables:
+        for name, part in table.groupby("experiment", sort=False):
+            part.attrs = table.attrs  # where it was read, for the errors
+            parts.setdefault(str(name), []).append(part)
+    with one_at_a_time(folder):
+        return _add(parts, folder)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process merges into this folder: of two that read, merge and replace, one would lose."""
+    check_writable(folder)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # which ends the lock
+
+
+def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[Merged]:
+    before = {name: earlier(name, folder) for name in parts}
+    merged = {name: merge(before[name], new) for name, new in parts.items()}
+    done = []
+    for name, (after, refused) in merged.items():
+        file, added = file_of(name, folder), len(after) - len(before[name])
+        if added:
+            write(after, file)
+        already = sum(map(len, parts[name])) - added - refused
+        done.append(Merged(file, added, already, refused, roundings(after)))
+    return done
+
+
+def roundings(table: pd.DataFrame) -> tuple[str, ...]:
+    """Whose arithmetic records were rounded by, each named once."""
+    makers = table[["engine", "hardware"]].drop_duplicates().itertuples(index=False)
+    return tuple(sorted({rounding(engine, hardware) for engine, hardware in makers}))
+
+
+def summary(folder: Path) -> pd.DataFrame:
+    """One row for each experiment with records in this folder.
+
+    Columns: experiment, seeds ("0-14"), cycles (the most of any run), rows, runs, complete (runs that reached
+    their stop), trainings, hours (each training once), time (in words: of one core or of one GPU), hardware, torch,
+    first and last (days).
+    """
+    rows = []
+    for file in sorted(folder.glob("*.csv")):
+        table = read(file)
+        if table.empty:
+            continue
+        days = table["created"].str[:10]
+        distinct = trainings(table)
+        rows.append(
+            {
+                "experiment": table["experiment"].iloc[0],
+                "seeds": seeds_text(table["seed"].unique()),
+                "cycles": int(table["cycle"].max()) + 1,
+                "rows": len(table),
+                "runs": int((table["cycle"] == 0).sum()),
+                "complete": complete(table),
+                "trainings": len(distinct),
+                "hours": float(distinct["seconds"].sum()) / 3600,
+                "time": time_spent(distinct),
+                "hardware": ", ".join(table["hardware"].unique()),
+                "torch": ", ".join(table["torch"].unique()),
+                "first": days.min(),
+                "last": days.max(),
+            }
+        )
+    columns = "experiment seeds cycles rows runs complete trainings hours time hardware torch first last".split()
+    return pd.DataFrame(rows, columns=columns)
+
+
+def time_spent(table: pd.DataFrame) -> str:
+    """ "0.6 hours of one core", or of one GPU, or both, from records with each training once."""
+    where = table["device"].eq("cpu").map({True: "core", False: "GPU"})
+    hours = table["seconds"].groupby(where, sort=False).sum() / 3600
+    return " and ".join(f"{hours[kind]:,.1f} hours of one {kind}" for kind in ("core", "GPU") if kind in hours)

@@ -1,0 +1,1 @@
+"""From records and networks to pictures; nothing here computes a result."""

@@ -1,0 +1,1 @@
+"""Networks by name: their description, their first weights, an ordinary module."""

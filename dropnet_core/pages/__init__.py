@@ -1,0 +1,1 @@
+"""What notebooks, pages of the book and the command line say."""

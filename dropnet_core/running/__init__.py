@@ -1,0 +1,1 @@
+"""From an experiment to its outcomes: the board of jobs, worker processes, the store, forecast, verification."""

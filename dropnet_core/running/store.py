@@ -1,0 +1,155 @@
+"""Outcomes kept on disk, looked up before they are computed."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+import warnings
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.places import cache_folder
+from dropnet_core.training import History, Outcome
+
+VARIABLE = "DROPNET_STORE"
+PATIENCE = 60  # seconds to wait for another process that writes
+REMEDIES = {  # beside naming another file
+    sqlite3.SQLITE_CORRUPT: "move this one away, for it is damaged; what it held is computed again",
+    sqlite3.SQLITE_NOTADB: "move this one away if it is a damaged store",
+    sqlite3.SQLITE_FULL: "free some space",
+    sqlite3.SQLITE_READONLY: "make it writable",
+}
+
+
+def default_place() -> Path:
+    """The store that DROPNET_STORE names, else one in the user's cache folder."""
+    return Path(os.environ.get(VARIABLE) or cache_folder() / "outcomes.sqlite").expanduser()
+
+
+class Store:
+    """One SQLite file of outcomes by job key. Processes may share it; a killed one loses nothing it had put.
+
+    Raises InputError if the file cannot be made or written, or is no store.
+    """
+
+    def __init__(self, place: Path | str | None = None) -> None:
+        self.place = Path(place) if place else default_place()
+        try:
+            self.place.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(self.place, timeout=PATIENCE, isolation_level=None)
+            self._database.text_factory = bytes  # a damaged letter is damage to one entry, not an error of its own
+            self._share()
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS outcomes "
+                "(key TEXT PRIMARY KEY, sha256 TEXT NOT NULL, content BLOB NOT NULL)"
+            )
+            self._try_to_write()
+        except (OSError, sqlite3.Error) as error:
+            raise self._failure("opened for writing", error) from error
+
+    def _failure(self, what: str, error: Exception) -> InputError:
+        """The error for a store that cannot be read or written, with the remedy for its cause."""
+        cause = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits tell variants of one cause apart
+        remedy = f"{REMEDIES[cause]}, or " if cause in REMEDIES else ""
+        another = f"name another file with --store or {VARIABLE}"
+        return InputError(f"the store {self.place} cannot be {what} ({error}); {remedy}{another}")
+
+    def _try_to_write(self) -> None:
+        """Say now, not after an hour of training, that writing fails."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            self._database.execute("INSERT OR REPLACE INTO outcomes VALUES ('', '', '')")
+        finally:
+            self._database.rollback()
+
+    def _share(self) -> None:
+        """Let processes read while one writes. SQLite itself does not wait for the others here."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def get(self, key: str) -> Outcome | None:
+        """The outcome of this key, or None. A damaged entry is named in a warning and counts as missing.
+
+        Raises InputError if the file as a whole is damaged.
+        """
+        try:
+            # Read by its row number: SQLite may else answer with the key that the index holds, not with the entry's.
+            place = "SELECT rowid FROM outcomes WHERE key = ?"
+            found = self._database.execute(f"SELECT key, sha256, content FROM outcomes WHERE rowid = ({place})", (key,))
+            entry = found.fetchone()
+        except sqlite3.Error as error:
+            raise self._failure("read", error) from error
+        if entry is None:
+            return None
+        try:
+            if whole(key, *entry):
+                return decode(entry[2])
+        except (TypeError, KeyError, ValueError):
+            pass  # whole, but written by a version whose outcomes have other fields
+        warnings.warn(f"entry {key} of the store {self.place} is damaged and will be computed again", stacklevel=2)
+        return None
+
+    def put(self, key: str, outcome: Outcome) -> None:
+        """Keep an outcome; a second one for the same key replaces the first.
+
+        Raises InputError if it cannot be written, as on a full disk.
+        """
+        content = encode(outcome)
+        try:
+            self._database.execute(
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (key, sealed(key, content), content)
+            )
+        except sqlite3.Error as error:
+            raise self._failure("written", error) from error
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM outcomes").fetchone()[0])
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def sealed(key: str, content: bytes) -> str:
+    """The checksum of an entry. It covers the key too, so that no outcome passes for another key's."""
+    return hashlib.sha256(key.encode() + content).hexdigest()
+
+
+def whole(key: str, own_key: object, sha256: object, content: object) -> bool:
+    """Whether an entry, as it was read, is the one that was put under this key.
+
+    Stores of version 0.1.0 have checksums of the content alone.
+    """
+    if own_key != key.encode() or not isinstance(content, bytes):
+        return False
+    return sha256 in (sealed(key, content).encode(), hashlib.sha256(content).hexdigest().encode())
+
+
+def encode(outcome: Outcome) -> bytes:
+    """An outcome as compressed JSON. Python writes floats so that they read back the same, NaN included."""
+    plain = asdict(outcome) | {
+        "statistics": {name: [layer.tolist() for layer in layers] for name, layers in outcome.statistics.items()}
+    }
+    return zlib.compress(json.dumps(plain).encode())
+
+
+def decode(content: bytes) -> Outcome:
+    """The outcome that `encode` wrote."""
+    plain = json.loads(zlib.decompress(content))
+    plain["history"] = History(**plain["history"])
+    plain["statistics"] = {
+        name: [np.array(layer, dtype=np.float64) for layer in layers] for name, layers in plain["statistics"].items()
+    }
+    return Outcome(**plain)

@@ -1,0 +1,116 @@
+"""A room of dropnet_core imports only from the rooms named beside it, and from those that these may import.
+
+So the paper at the top cannot come to know a store, a device or a figure, and whoever opens a room knows what it rests
+on.
+"""
+
+import ast
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "dropnet_core"
+
+TOP = "the paper"  # the modules beside __init__
+ROOMS = {
+    "basics": "",
+    "data": "basics",
+    "networks": "basics",
+    TOP: "networks data",
+    "engines": TOP,
+    "experiments": TOP,
+    "running": "engines experiments",
+    "analysis": "experiments",
+    "verdicts": "analysis",
+    "figures": "analysis",
+    "pages": "running verdicts figures",
+}
+MOST_AT_THE_TOP = 14
+
+
+def room_of(module: str) -> str:
+    """The room of a module such as "data.glyphs"; a module at the top is the paper's."""
+    first, dot, _ = module.partition(".")
+    return first if dot or first in ROOMS else TOP
+
+
+def allowed(room: str) -> set[str]:
+    """The rooms whose modules a room may import, its own among them."""
+    beside = [other for other in ROOMS if other in ROOMS[room]]
+    return {room}.union(*map(allowed, beside))
+
+
+def imported(source: str, module: str, known: set[str]) -> set[str]:
+    """The known modules of dropnet_core that the source of a module imports, wherever it does so."""
+    found: set[str] = set()
+    package = ["dropnet_core", *module.split(".")][:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package[: len(package) + 1 - node.level] if node.level else []
+            base = ".".join([*parents, *filter(None, [node.module])])
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            inner = name.removeprefix("dropnet_core.")
+            parts = inner.split(".") if inner != name else []
+            found |= {".".join(parts[:n]) for n in range(1, len(parts) + 1)} & known
+    return found
+
+
+def complaints(sources: Mapping[str, str]) -> list[str]:
+    """What is wrong with modules, given as "data.glyphs" -> source text; packages go by their own name."""
+    arrows = {module: imported(source, module, set(sources)) for module, source in sources.items()}
+    found = [
+        f"{module} imports {other}: {room_of(module)} may not know {room_of(other)}"
+        for module, others in arrows.items()
+        for other in sorted(others)
+        if room_of(other) not in allowed(room_of(module))
+    ]
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        found.append(f"a circle: {' -> '.join(error.args[1])}")
+    return found
+
+
+def modules() -> dict[str, str]:
+    """All modules of the package but its own list of public names, and those of packages, which list names too."""
+    files = [file for file in sorted(PACKAGE.rglob("*.py")) if file.name != "__init__.py"]
+    return {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file.read_text("utf-8") for file in files}
+
+
+def test_rooms_import_only_what_they_may() -> None:
+    sources = modules()
+    sources.pop("__main__")  # the door, which opens on the pages
+    assert {room_of(module) for module in sources} == set(ROOMS)
+    assert complaints(sources) == []
+
+
+def test_what_lies_beside_the_paper_fits_on_a_page() -> None:
+    assert sum(room_of(module) == TOP for module in modules()) - 1 <= MOST_AT_THE_TOP
+
+
+def test_each_way_to_import_what_one_may_not_is_seen() -> None:
+    sources = {"basics.errors": "", "data.files": "", "data.glyphs": "", "metrics": "", "running.store": ""}
+    fine = {
+        "data.glyphs": "from ..basics.errors import unknown\nfrom dropnet_core.data.files import find",
+        "metrics": "from dropnet_core.basics import errors",
+        "running.store": "import sqlite3\nfrom dropnet_core.data.files import find\nimport dropnet_core.metrics",
+    }
+    assert complaints(sources | fine) == []
+    for line in (
+        "import dropnet_core.running.store",
+        "from dropnet_core.running.store import Store",
+        "from dropnet_core.running import store",
+        "from ..running.store import Store",
+        "from ..running import store",
+        "from .. import metrics",
+        "def late():\n    from dropnet_core.metrics import measure",
+    ):
+        (complaint,) = complaints(sources | {"data.glyphs": line})
+        assert complaint.startswith("data.glyphs imports ") and "data may not know" in complaint
+    (circle,) = complaints(sources | {"data.files": "from . import glyphs", "data.glyphs": "from . import files"})
+    assert circle.startswith("a circle: ")
