@@ -70,6 +70,9 @@ class Outcome:
 
     Test accuracy and loss are those of the last epoch's weights, which is what the paper plots; the best weights
     are not restored. `best_test_accuracy` belongs to the epoch with the lowest validation loss.
+
+    seconds            that the training took by the clock
+    processor_seconds  that its process had of the processor meanwhile; 0 if nobody measured
     """
 
     history: History
@@ -78,6 +81,7 @@ class Outcome:
     best_test_accuracy: float
     statistics: Statistics
     seconds: float = 0.0
+    processor_seconds: float = 0.0
     provenance: dict[str, str] = field(default_factory=dict)
 
     @property

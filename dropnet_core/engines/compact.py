@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from dropnet_core.basics.precision import storage
 from dropnet_core.compaction import compact, expand
 from dropnet_core.data import DataSet
 from dropnet_core.engines.emptied import Emptied
-from dropnet_core.engines.interface import Take, engines
+from dropnet_core.engines.interface import Take, Watch, engines
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import PlainNetwork, Weights
@@ -29,13 +28,13 @@ def compacted(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
 
     emptied = Emptied(train_emptied, lambda job, weights: statistics_of(job, weights, data))
     while jobs := take(1):
-        job, started = jobs[0], perf_counter()
+        job, watch = jobs[0], Watch()
         if emptied.applies(job):
-            yield job, emptied.outcome(job)
+            yield job, watch.on(emptied.outcome(job))
             continue
         outcome, weights = trained(job, job.mask, data)
         statistics = statistics_of(job, expand(job.network, job.mask, job.first_weights(), weights), data)
-        yield job, replace(outcome, statistics=statistics, seconds=perf_counter() - started)
+        yield job, watch.on(replace(outcome, statistics=statistics))
 
 
 def trained(job: Job, mask: Mask, data: DataSet) -> tuple[Outcome, Weights]:

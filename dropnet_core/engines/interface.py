@@ -6,6 +6,8 @@ means that none is open now. An engine that holds nothing and gets nothing is do
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from time import perf_counter, process_time
 
 from dropnet_core.basics.registry import Registry
 from dropnet_core.data import DataSet
@@ -16,3 +18,16 @@ Take = Callable[[int], list[Job]]
 Engine = Callable[[DataSet, Take], Iterator[tuple[Job, Outcome]]]
 
 engines: Registry[Engine] = Registry("engine")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Is started where the work on a job begins."""
+
+    clock: float = field(default_factory=perf_counter)
+    processor: float = field(default_factory=process_time)
+
+    def on(self, outcome: Outcome) -> Outcome:
+        """The outcome with the seconds that it took: by the clock, and of the processor's time."""
+        clock, processor = perf_counter() - self.clock, process_time() - self.processor
+        return replace(outcome, seconds=clock, processor_seconds=processor)

@@ -144,6 +144,8 @@ def unmeasurable(record: dict[str, Any]) -> Iterator[str]:
         yield "a training has at least one epoch"
     if not 0 <= record["seconds"] < math.inf:
         yield f"a training does not take {record['seconds']} seconds"
+    if record["processor_seconds"] < 0:
+        yield f"a training does not take {record['processor_seconds']} seconds of a processor"
     for column, digits in (("recipe", 12), ("data_sha256", 64)):
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", record[column]):
             yield f"'{record[column]}' is no {column} of {digits} hexadecimal digits"

@@ -29,8 +29,11 @@ KEY = [
 ]  # fmt: skip
 """The columns that name a row: the run and its cycle."""
 
-PROVENANCE = ["engine", "device", "hardware", "torch", "version", "seconds", "created"]
+PROVENANCE = ["engine", "device", "hardware", "torch", "version", "seconds", "processor_seconds", "created"]
 """Columns that may differ between two makings of the same record."""
+
+LATER = ["processor_seconds"]
+"""Columns that version 0.1.0 did not write; a file without any such number is written as then."""
 
 WHOLE = ["seed", "cycle", "units_remaining", "epochs", "parameters", "macs"]
 """Columns of whole numbers of at least 0."""
@@ -82,6 +85,7 @@ def row(
         "status": status(outcome, data.chance, cut_off(network, mask)),
         "data_sha256": data.sha256,
         "seconds": outcome.seconds,
+        "processor_seconds": outcome.processor_seconds or math.nan,
         **outcome.provenance,
     }
 
@@ -124,7 +128,8 @@ def write(table: pd.DataFrame, file: Path) -> None:
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(part, index=False, lineterminator="\n", float_format=f"%{FLOAT}")
+        known = table.drop(columns=[column for column in LATER if table[column].isna().all()])
+        known.to_csv(part, index=False, lineterminator="\n", float_format=f"%{FLOAT}")
         os.replace(part, file)
     except OSError as error:
         with suppress(OSError):
@@ -156,12 +161,12 @@ def read(file: Path) -> pd.DataFrame:
             header, *body = list(csv.reader(lines)) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} cannot be read as a table of records ({error})") from error
-    if missing := [column for column in COLUMNS if column not in header]:
+    if missing := [column for column in COLUMNS if column not in [*header, *LATER]]:
         raise InputError(f"{file}, line 1: the column '{missing[0]}' is missing; these are no records of this version")
     for number, line in enumerate(body, start=2):
         if len(line) != len(header):
             raise InputError(f"{file}, line {number}: {len(line)} values instead of {len(header)}; the file is damaged")
-    table = pd.DataFrame(body, columns=header)[COLUMNS]
+    table = pd.DataFrame(body, columns=header).reindex(columns=COLUMNS, fill_value="")
     table.attrs["file"] = str(file)
     for column in numeric_columns():
         numbers, kind = pd.to_numeric(table[column], errors="coerce"), "number"
@@ -187,7 +192,7 @@ def is_whole(text: str) -> bool:
 
 def numeric_columns() -> list[str]:
     """The columns that hold numbers."""
-    words = set(KEY) - {"p", "seed", "cycle"} | set(PROVENANCE) - {"seconds"}
+    words = set(KEY) - {"p", "seed", "cycle"} | set(PROVENANCE) - {"seconds", "processor_seconds"}
     words |= {"curve", "units_per_layer", "status", "recipe", "data_sha256"}
     return [column for column in COLUMNS if column not in words]
 
@@ -238,6 +243,12 @@ class Seen:
 def trainings(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with each training once: the unpruned network of a seed stands in the rows of all metrics."""
     return table.drop_duplicates(["seed", "created", "seconds", "test_loss"])
+
+
+def core_seconds(table: pd.DataFrame) -> pd.Series:
+    """The seconds that each row's training took of a core, as far as they are known, else by the clock; of a GPU by the
+    clock. A process that waits for others runs on by the clock alone."""
+    return table["processor_seconds"].where(table["device"] == "cpu").fillna(table["seconds"])
 
 
 def returned(table: pd.DataFrame) -> pd.DataFrame:

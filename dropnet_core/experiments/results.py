@@ -11,7 +11,17 @@ from pathlib import Path
 import pandas as pd
 
 from dropnet_core.basics.provenance import rounding
-from dropnet_core.experiments.records import COLUMNS, cannot_write, check_name, complete, merge, read, trainings, write
+from dropnet_core.experiments.records import (
+    COLUMNS,
+    cannot_write,
+    check_name,
+    complete,
+    core_seconds,
+    merge,
+    read,
+    trainings,
+    write,
+)
 from dropnet_core.experiments.settings import seeds_text
 
 
@@ -128,7 +138,7 @@ def summary(folder: Path) -> pd.DataFrame:
                 "runs": int((table["cycle"] == 0).sum()),
                 "complete": complete(table),
                 "trainings": len(distinct),
-                "hours": float(distinct["seconds"].sum()) / 3600,
+                "hours": float(core_seconds(distinct).sum()) / 3600,
                 "time": time_spent(distinct),
                 "hardware": ", ".join(table["hardware"].unique()),
                 "torch": ", ".join(table["torch"].unique()),
@@ -143,5 +153,5 @@ def summary(folder: Path) -> pd.DataFrame:
 def time_spent(table: pd.DataFrame) -> str:
     """ "0.6 hours of one core", or of one GPU, or both, from records with each training once."""
     where = table["device"].eq("cpu").map({True: "core", False: "GPU"})
-    hours = table["seconds"].groupby(where, sort=False).sum() / 3600
+    hours = core_seconds(table).groupby(where, sort=False).sum() / 3600
     return " and ".join(f"{hours[kind]:,.1f} hours of one {kind}" for kind in ("core", "GPU") if kind in hours)

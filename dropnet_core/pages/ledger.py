@@ -8,7 +8,7 @@ import pandas as pd
 from dropnet_core.basics.places import results_folder
 from dropnet_core.basics.plural import counted
 from dropnet_core.experiments.experiment import experiment, rows
-from dropnet_core.experiments.records import read, trainings
+from dropnet_core.experiments.records import core_seconds, read, trainings
 from dropnet_core.experiments.results import summary, time_spent
 from dropnet_core.pages.overview import trainings as ahead_in_words
 
@@ -67,7 +67,7 @@ def cost(folder: Path | None = None) -> str:
 
 def spent(table: pd.DataFrame) -> str:
     """ "1,365 trainings in 0.6 hours", from records with each training once."""
-    return f"{counted(len(table), 'training')} in {table['seconds'].sum() / 3600:,.1f} hours"
+    return f"{counted(len(table), 'training')} in {core_seconds(table).sum() / 3600:,.1f} hours"
 
 
 def headline(table: pd.DataFrame) -> str:

@@ -7,15 +7,13 @@ formula.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.util import find_spec
-from time import perf_counter
 
 import torch
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DataSet
-from dropnet_core.engines.interface import Take, engines
+from dropnet_core.engines.interface import Take, Watch, engines
 from dropnet_core.networks.architecture import Network
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
@@ -43,12 +41,12 @@ def kernels(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
 
     trainer = Trainer(data)
     while jobs := take(1):
-        job, started = jobs[0], perf_counter()
+        job, watch = jobs[0], Watch()
         if why := refusal(job.network, job.recipe, data.train.labels.device):
             raise InputError(
                 f"the engine 'kernels' cannot train {job.network.name} by this recipe: kernels {why}; choose 'compact'"
             )
-        yield job, replace(trainer.outcome(job), seconds=perf_counter() - started)
+        yield job, watch.on(trainer.outcome(job))
 
 
 engines.add("kernels", kernels)
