@@ -170,7 +170,9 @@ def test_an_experiment_that_has_not_been_run_has_no_earlier_records(tmp_path, mo
 def test_provenance_counts_a_shared_training_once():
     row = dict.fromkeys(COLUMNS, "x") | {
         "seed": 0,
-        "seconds": 1800.0,
+        "device": "cpu",
+        "seconds": 9000.0,
+        "processor_seconds": 1800.0,
         "created": "2026-01-02T03:04:05+00:00",
         "test_loss": 1.0,
     }
@@ -187,11 +189,13 @@ def test_provenance_counts_a_shared_training_once():
     assert "2026-01-02 to 2026-01-04" in text
 
 
-@pytest.mark.parametrize(("device", "kind"), [("cpu", "core"), ("cuda", "GPU")])
-def test_provenance_says_whose_hours_they_are(device, kind):
-    row = dict.fromkeys(COLUMNS, "x") | {"seed": 0, "seconds": 1800.0, "created": "2026-01-02T03:04:05+00:00"}
+@pytest.mark.parametrize(("device", "hours", "kind"), [("cpu", 0.5, "core"), ("cuda", 2.5, "GPU")])
+def test_provenance_says_whose_hours_they_are(device, hours, kind):
+    """On a CPU those of the processor, which the process may have had to share; on a GPU those of the clock."""
+    times = {"seconds": 9000.0, "processor_seconds": 1800.0, "created": "2026-01-02T03:04:05+00:00"}
+    row = dict.fromkeys(COLUMNS, "x") | {"seed": 0} | times
     text = " ".join(provenance(pd.DataFrame([row | {"device": device, "test_loss": 1.0}])).split())
-    assert f"1 training in 0.5 hours of one {kind} by the engine" in text
+    assert f"1 training in {hours} hours of one {kind} by the engine" in text
 
 
 def test_a_finding_is_stated_either_way(capsys):

@@ -13,6 +13,7 @@ from dropnet_core.experiments.records import (
     KEY,
     PROVENANCE,
     complete,
+    core_seconds,
     equal,
     merge,
     numeric_columns,
@@ -205,3 +206,18 @@ def test_the_cycle_that_a_run_returns_follows_the_reading_of_kappa(stop, cycle):
         row |= {"fraction_remaining": fraction, "validation_accuracy": accuracy}
     other = [row | {"seed": 1, "stop": "fraction 0.5"} for row in rows]
     assert returned(pd.DataFrame(rows[::-1] + other))["cycle"].tolist() == [cycle, 3]
+
+
+def test_the_time_of_a_processor_is_kept_where_it_is_known(table, tmp_path):
+    """A file without any, as version 0.1.0 wrote it, has no such column and is written as it was."""
+    assert table["processor_seconds"].isna().all()
+    write(table, tmp_path / "old.csv")
+    assert "processor_seconds" not in (tmp_path / "old.csv").read_text().splitlines()[0]
+    write(read(tmp_path / "old.csv"), tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "old.csv").read_bytes()
+    newer = table.copy()
+    newer.loc[0, "processor_seconds"] = 0.1
+    write(newer, tmp_path / "new.csv")
+    assert read(tmp_path / "new.csv")["processor_seconds"].tolist()[0] == 0.1
+    assert core_seconds(newer).tolist() == [0.1] + [0.125] * (len(table) - 1)
+    assert core_seconds(newer.assign(device="cuda")).tolist() == [0.125] * len(table)

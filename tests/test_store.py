@@ -26,7 +26,7 @@ def outcome(loss: float = 0.1 + 0.2) -> Outcome:
         "mean_of_abs": [np.array([0.1, 1 / 3, 0.0]), np.array([])],
         "zeros": [np.ones(3), np.zeros(0)],
     }
-    return Outcome(history, loss, 0.5, 0.625, statistics, 1.5, {"engine": "reference"})
+    return Outcome(history, loss, 0.5, 0.625, statistics, seconds=1.5, provenance={"engine": "reference"})
 
 
 def found(store: Store, key: str) -> Outcome:
