@@ -37,10 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("project")
     if hasattr(config, "workerinput"):
         return  # a worker of pytest-xdist has these from the process that started it
-    compile_kernels()
     folder = TemporaryDirectory(prefix="dropnet-")
     config.add_cleanup(folder.cleanup)
     os.environ.update(notebook_environment(Path(folder.name, "outcomes.sqlite")))
+    compile_kernels()
 
 
 def tolerances(tags: Iterable[str]) -> dict[str, float]:

@@ -26,6 +26,7 @@ from check_pages import missing_in_book
 from PIL import Image
 from readme_tables import with_tables
 
+from dropnet_core.basics.places import cache_folder
 from dropnet_core.engines import compile_kernels
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,12 +41,33 @@ def notebook_environment(store: Path) -> dict[str, str]:
     A store nobody has written to, no progress bars, and the processor with one thread, whose results are
     repeatable. The place of the data sets (DROPNET_DATA) stays the user's.
     """
-    return {
+    return own_folders() | {
         "DROPNET_STORE": str(store),
         "DROPNET_QUIET": "1",
         "DROPNET_DEVICE": "cpu",
         "OMP_NUM_THREADS": "1",
     }
+
+
+def own_folders() -> dict[str, str]:
+    """Environment variables that keep the user's home out: his Matplotlib and IPython may have settings of his own, and
+    where they cannot write they say so in every notebook. The folders are made, below _build."""
+    folders = {"MPLCONFIGDIR": ROOT / "_build" / "matplotlib", "IPYTHONDIR": ROOT / "_build" / "ipython"}
+    if not (can_be_made(cache_folder()) or os.environ.get("NUMBA_CACHE_DIR")):
+        folders["NUMBA_CACHE_DIR"] = ROOT / "_build" / "compiled"
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    found = {name: str(folder) for name, folder in folders.items()}
+    if not any(folders["MPLCONFIGDIR"].glob("fontlist*.json")):  # Matplotlib says when it makes this list
+        command = [sys.executable, "-c", "import matplotlib.font_manager"]
+        subprocess.run(command, env=os.environ | found, stderr=subprocess.DEVNULL, check=True)
+    return found
+
+
+def can_be_made(folder: Path) -> bool:
+    """Whether there is such a folder, or could be, and files in it."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def stage(root: Path, target: Path) -> list[Path]:
@@ -63,6 +85,7 @@ def stage(root: Path, target: Path) -> list[Path]:
 
 def execute(notebooks: Sequence[Path]) -> None:
     """Execute notebooks in place, `AT_A_TIME` at once; SystemExit names one that fails, with its error."""
+    os.environ.update(own_folders())
     compile_kernels()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         futures = [pool.submit(_execute_one, notebook) for notebook in notebooks]

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import yaml
 from check_pages import missing_in_book, remote_in_css, remote_in_html, wordless_in_html
-from figure_alternatives import descriptions
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from offline_math import mathjax_files
 from PIL import Image
+
+from dropnet_core.pages.extensions.figure_alternatives import descriptions
+from dropnet_core.pages.extensions.offline_math import mathjax_files
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

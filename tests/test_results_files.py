@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from results_files import files, size
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
+
+from dropnet_core.pages.extensions.results_files import files, size
 
 PAGE = """Files
 =====
@@ -14,6 +15,7 @@ PAGE = """Files
 
    All **records**.
 """
+EXTENSION = "dropnet_core.pages.extensions.results_files"
 NAMES = ["a.csv", "b.csv", "published/curves.csv"]
 
 
@@ -32,7 +34,7 @@ def built(book: Path) -> str:
     """The page, after a build in which a warning is an error."""
     with docutils_namespace():  # each build registers its nodes anew
         app = Sphinx(
-            str(book), None, str(book / "out"), str(book / "trees"), "html", {"extensions": ["results_files"]},
+            str(book), None, str(book / "out"), str(book / "trees"), "html", {"extensions": [EXTENSION]},
             status=None, warning=None, warningiserror=True,
         )  # fmt: skip
         app.build()

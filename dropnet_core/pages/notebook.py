@@ -22,6 +22,7 @@ from dropnet_core.stops import Stop
 
 PAGE_WIDTH = 66  # letters of a cell's output that a page shows without scrolling
 SPEED = "benchmarks/speed.csv"  # below the folder of results
+PAPERMILLS = "PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH", "PAPERMILL_OUTPUT_DIR_PATH"  # its own names, if asked for
 INJECTED = "# Parameters"  # first line of the cell that Papermill puts behind the declared parameters
 
 
@@ -46,6 +47,8 @@ def check_cells(cells: Sequence[str]) -> None:
         if injected.split("\n", 1)[0] == INJECTED:
             types = declared_types(declared)
             for name, value in assigned(injected).items():
+                if name in PAPERMILLS:
+                    continue
                 if name not in types:
                     raise unknown("parameter", name, types)
                 if not fits(value, types[name]):
