@@ -24,10 +24,9 @@ EMBEDDED += "--engine reference --set metrics=min,max".split()
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tiny, monkeypatch, tmp_path):
+def surroundings(tiny_by_name, monkeypatch, tmp_path):
     """The data set "tiny", results of one's own, no bar, and a default store that does not exist yet."""
     (tmp_path / "results").mkdir()
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
     monkeypatch.setenv("DROPNET_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
     monkeypatch.setenv("DROPNET_QUIET", "1")

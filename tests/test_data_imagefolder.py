@@ -10,18 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from image_files import png, written
 from PIL import EpsImagePlugin, Image
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import images, load
 
-RED, BLUE = (200, 0, 0), (0, 0, 200)
-
-
-def png(colour=RED, size=(6, 4), mode="RGB", form="PNG", **options) -> bytes:
-    stream = io.BytesIO()
-    Image.new(mode, size, colour).save(stream, form, **options)
-    return stream.getvalue()
+BLUE = (0, 0, 200)
 
 
 def classes(below: str = "", per_class: int = 20) -> dict[str, bytes]:
@@ -31,20 +26,6 @@ def classes(below: str = "", per_class: int = 20) -> dict[str, bytes]:
         files[f"{below}cat/{i:03}.png"] = png((255 - i, 0, 0))
         files[f"{below}dog/{i:03}.png"] = png((0, 0, 255 - i))
     return files
-
-
-def written(place: Path, files: dict[str, bytes]) -> Path:
-    """The files as a folder, or as a zip if the place ends in .zip."""
-    if place.suffix == ".zip":
-        with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-        return place
-    place.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes(content)
-    return place
 
 
 def sizes(data) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_data_imagefolder import png, written
+from image_files import png, written
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import decoded, load, tinyimagenet

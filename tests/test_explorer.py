@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from check_pages import remote_in_html
-from test_plots import METRICS, records
+from falling_records import METRICS, records
 from tiny_runs import NETWORK, made_up_cycles, small
 
 from dropnet_core.analysis import published

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from check_pages import remote_in_html
-from test_plots import records
+from falling_records import records
 
 from dropnet_core.analysis import published
 from dropnet_core.analysis.stats import summarise

@@ -3,7 +3,6 @@
 import pytest
 from tiny_runs import NETWORK, finish, small
 
-from dropnet_core.data import DATA_SETS
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.networks.plain import describe
 from dropnet_core.running.forecast import EPOCHS, ahead, first_images, forecast, measure
@@ -12,15 +11,12 @@ from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
 
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
+
 
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "store.sqlite")
-
-
-@pytest.fixture(autouse=True)
-def tiny_by_name(tiny, monkeypatch):
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
 
 
 def test_the_trainings_of_figure_3():

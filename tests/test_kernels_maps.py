@@ -4,26 +4,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from kernel_maps import IMAGES, SIZES, bordered, images_first, images_last
 from kernel_steps import Memory, whole
 
 from dropnet_core.engines.kernels import map_kernels as kernels
-
-IMAGES = 32
-
-
-def bordered(maps: np.ndarray) -> np.ndarray:
-    """Maps (channels, height, width, 32) with a border of zeros; the sides are made even first."""
-    height, width = maps.shape[1:3]
-    return np.pad(maps, ((0, 0), (1, 1 + height % 2), (1, 1 + width % 2), (0, 0)))
-
-
-def images_first(maps: np.ndarray) -> torch.Tensor:
-    """Maps (channels, height, width, 32) as PyTorch has them, (32, channels, height, width) in float64."""
-    return torch.from_numpy(np.ascontiguousarray(maps.transpose(3, 0, 1, 2), np.float64))
-
-
-def images_last(maps: torch.Tensor) -> np.ndarray:
-    return maps.numpy().transpose(1, 2, 3, 0)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 6, 7, 11, 25])
@@ -47,9 +31,6 @@ def test_teach(rows, row):
     c, left, right = (memory.lay(x) for x in (old, a, b))
     memory.run(kernels.teach, (c, left, right, row, rows))
     np.testing.assert_array_equal(memory.at(c, rows, row), old + a @ b)
-
-
-SIZES = [(1, 2, 2), (3, 4, 6), (2, 5, 7), (1, 2, 9), (4, 7, 4)]  # channels, height, width
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), SIZES)

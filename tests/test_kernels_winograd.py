@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from kernel_maps import IMAGES, SIZES, bordered, images_first, images_last
 from kernel_steps import Memory, whole
-from test_kernels_maps import IMAGES, SIZES, bordered, images_first, images_last
 
 from dropnet_core.engines.kernels import map_kernels as kernels
 from dropnet_core.engines.kernels import tile_kernels as tiled

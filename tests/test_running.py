@@ -5,7 +5,6 @@ import torch
 from tiny_runs import small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data import DATA_SETS
 from dropnet_core.engines import engines
 from dropnet_core.experiments.records import complete, equal
 from dropnet_core.recipe import Recipe
@@ -17,9 +16,8 @@ from dropnet_core.stops import Stop
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tiny, monkeypatch, tmp_path):
+def surroundings(tiny_by_name, monkeypatch, tmp_path):
     """The data set "tiny", and a default store that does not exist yet."""
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
     monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
     monkeypatch.delenv("DROPNET_DEVICE", raising=False)
 

@@ -5,7 +5,6 @@ import torch
 from tiny_runs import small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data import DATA_SETS
 from dropnet_core.experiments.records import returned
 from dropnet_core.recipe import Recipe
 from dropnet_core.running.run import run
@@ -16,8 +15,7 @@ from dropnet_core.training import evaluate
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tiny, monkeypatch, tmp_path):
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
+def surroundings(tiny_by_name, monkeypatch, tmp_path):
     monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
 
 

@@ -6,7 +6,6 @@ import pytest
 from tiny_runs import small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data import DATA_SETS
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.experiments.plausible import faults
 from dropnet_core.experiments.records import read, write
@@ -18,10 +17,7 @@ from dropnet_core.stops import Stop
 RESULTS = Path(__file__).parent.parent / "results"
 SETTINGS = {"max_epochs": 2, "batch_size": 16}
 
-
-@pytest.fixture(autouse=True)
-def tiny_by_name(tiny, monkeypatch):
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
 
 @pytest.fixture
