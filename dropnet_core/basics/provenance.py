@@ -29,7 +29,7 @@ def rounding_of(made: Mapping[str, str]) -> str:
     return made.get("rounding") or rounding("", made.get("hardware", "an unknown processor"))
 
 
-def provenance(engine: str, device: torch.device, augmented: bool) -> dict[str, str]:
+def outcome_provenance(engine: str, device: torch.device, augmented: bool) -> dict[str, str]:
     """The engine, device, hardware, rounding, versions and time (UTC) of an outcome that has just been made."""
     return {
         "engine": engine,

@@ -11,7 +11,7 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import cache_folder
 from dropnet_core.data.vision import torchvision
 
-VARIABLE = "DROPNET_DATA"
+DATA_VARIABLE = "DROPNET_DATA"
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def data_folders() -> list[Path]:
     Raises InputError if DROPNET_DATA names no folder.
     """
     cache = cache_folder() / "data"
-    named = os.environ.get(VARIABLE)
+    named = os.environ.get(DATA_VARIABLE)
     if not named:
         return [cache]
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        raise InputError(f"{VARIABLE} is '{named}', which is no folder; correct or unset it")
+        raise InputError(f"{DATA_VARIABLE} is '{named}', which is no folder; correct or unset it")
     return [folder, cache]
 
 
@@ -75,7 +75,7 @@ def download(source: Source, folder: Path) -> None:
     except Exception as error:  # a missing package, network, server or permission: the remedy is the same
         raise InputError(
             f"{source.dataset} can neither be found nor downloaded ({type(error).__name__}: {error}); "
-            f"put its files into a folder as torchvision does ({wanted[0]}, ...), set {VARIABLE} to it"
+            f"put its files into a folder as torchvision does ({wanted[0]}, ...), set {DATA_VARIABLE} to it"
         ) from error
 
 

@@ -17,7 +17,7 @@ from dropnet_core.basics.places import cache_folder
 from dropnet_core.data.dataset import DataSet
 from dropnet_core.data.decoded import Undecoded, decoded_once
 from dropnet_core.data.images import Images, Member, decode, open_images
-from dropnet_core.data.sources import VARIABLE, data_folders
+from dropnet_core.data.sources import DATA_VARIABLE, data_folders
 from dropnet_core.data.splits import another_split, rows_digest, stratified_rows
 
 FOLDER = "tiny-imagenet-200"
@@ -79,7 +79,7 @@ def found() -> Path:
                 return place
     raise InputError(
         f"Tiny ImageNet is not in {' or '.join(map(str, folders))}, and it cannot be downloaded from here; get "
-        f"{FOLDER}.zip (248 MB) from the site of the Stanford course CS231n, and set {VARIABLE} to the folder it is in"
+        f"{FOLDER}.zip (248 MB) from the site of the Stanford course CS231n, and set {DATA_VARIABLE} to the folder it is in"
     )
 
 

@@ -16,7 +16,7 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import cache_folder
 from dropnet_core.training import History, Outcome
 
-VARIABLE = "DROPNET_STORE"
+STORE_VARIABLE = "DROPNET_STORE"
 PATIENCE = 60  # seconds to wait for another process that writes
 REMEDIES = {  # beside naming another file
     sqlite3.SQLITE_CORRUPT: "move this one away, for it is damaged; what it held is computed again",
@@ -28,7 +28,7 @@ REMEDIES = {  # beside naming another file
 
 def default_place() -> Path:
     """The store that DROPNET_STORE names, else one in the user's cache folder."""
-    return Path(os.environ.get(VARIABLE) or cache_folder() / "outcomes.sqlite").expanduser()
+    return Path(os.environ.get(STORE_VARIABLE) or cache_folder() / "outcomes.sqlite").expanduser()
 
 
 class Store:
@@ -57,7 +57,7 @@ class Store:
         """The error for a store that cannot be read or written, with the remedy for its cause."""
         cause = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits tell variants of one cause apart
         remedy = f"{REMEDIES[cause]}, or " if cause in REMEDIES else ""
-        another = f"name another file with --store or {VARIABLE}"
+        another = f"name another file with --store or {STORE_VARIABLE}"
         return InputError(f"the store {self.place} cannot be {what} ({error}); {remedy}{another}")
 
     def _try_to_write(self) -> None:

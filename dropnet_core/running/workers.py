@@ -13,7 +13,7 @@ from threading import Thread
 import torch.multiprocessing
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.basics.provenance import provenance
+from dropnet_core.basics.provenance import outcome_provenance
 from dropnet_core.basics.repeatable import repeatable
 from dropnet_core.data import DataSet
 from dropnet_core.engines import engines
@@ -30,7 +30,7 @@ def train_here(board: Board, data: DataSet, engine: str) -> None:
 
 def stamped(outcome: Outcome, job: Job, engine: str, data: DataSet) -> Outcome:
     """The outcome with its provenance."""
-    made = provenance(engine, data.train.labels.device, job.recipe.augmented)
+    made = outcome_provenance(engine, data.train.labels.device, job.recipe.augmented)
     return replace(outcome, provenance=made)
 
 
