@@ -9,7 +9,7 @@ import pytest
 from dropnet_core.analysis import effects
 from dropnet_core.analysis.readings import READINGS, Reading, Side
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import COLUMNS, KEY, write
+from dropnet_core.experiments.records import KEY, RECORD_COLUMNS, write_records
 from dropnet_core.pages.notebook import PAGE_WIDTH
 
 FRACTIONS = (1.0, 0.6, 0.3)
@@ -21,13 +21,13 @@ def made_up(experiment: str, curves: dict[str, tuple[str, list[list[float]]]]) -
     for curve, (stop, runs) in curves.items():
         for seed, accuracies in enumerate(runs):
             for cycle, accuracy in enumerate(accuracies):
-                row = dict.fromkeys(COLUMNS, 1.0) | dict.fromkeys(KEY, "x")
+                row = dict.fromkeys(RECORD_COLUMNS, 1.0) | dict.fromkeys(KEY, "x")
                 row |= {"experiment": experiment, "curve": curve, "metric": "min", "p": 0.4, "stop": stop}
                 row |= {"seed": seed, "cycle": cycle, "units_per_layer": "1", "selection": curve.partition("@")[2]}
                 row |= {"fraction_remaining": FRACTIONS[cycle], "units_remaining": 10 * FRACTIONS[cycle]}
                 row |= {"test_accuracy": accuracy, "validation_accuracy": accuracy}
                 rows.append(row | {"status": "collapsed" if accuracy < 0.2 else "ok"})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=RECORD_COLUMNS)
 
 
 EXACT = [[0.9, 0.8, 0.1], [0.9, 0.7, 0.5]]
@@ -52,7 +52,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     falling = [[0.9, 0.8, 0.1], [0.9, 0.89, 0.5]]
     curves = {"min@exact": (stop, EXACT), "min@authors": (stop, AUTHORS)}
     curves |= {"min@more": ("kappa 0.95 one_more", falling), "min@good": ("kappa 0.95 last_good", falling)}
-    write(made_up("trial", curves), tmp_path / "trial.csv")
+    write_records(made_up("trial", curves), tmp_path / "trial.csv")
     return tmp_path
 
 

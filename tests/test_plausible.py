@@ -15,7 +15,7 @@ from dropnet_core.data import load
 from dropnet_core.data.known import KNOWN, Known, images
 from dropnet_core.experiments import plausible
 from dropnet_core.experiments.plausible import check, faults, faults_of_row, possible_counts
-from dropnet_core.experiments.records import read, records, write
+from dropnet_core.experiments.records import read_records, records, write_records
 from dropnet_core.experiments.results import add
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import describe
@@ -35,8 +35,8 @@ def table_of(tiny, tmp_path):
         cycles = made_up_cycles(experiment, tiny, Store(tmp_path / "store.sqlite"))
         table = records(experiment, cycles, NETWORK, tiny)
         table["validation_accuracy"] /= 2  # made up, it rises above 1
-        write(table, tmp_path / "made.csv")
-        return read(tmp_path / "made.csv")
+        write_records(table, tmp_path / "made.csv")
+        return read_records(tmp_path / "made.csv")
 
     return made
 
@@ -45,7 +45,7 @@ def table_of(tiny, tmp_path):
 def test_all_results_merge_byte_for_byte(file, tmp_path, capsys):
     assert main(["merge", str(file), "--out", str(tmp_path)]) == 0
     assert (tmp_path / file.name).read_bytes() == file.read_bytes()
-    assert f"{len(read(file)):,} rows added, 0 already there, 0 refused" in capsys.readouterr().out
+    assert f"{len(read_records(file)):,} rows added, 0 already there, 0 refused" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_what_no_run_gives_is_found_by_its_row(table_of, tiny, monkeypatch, colu
     ],
 )
 def test_known_images_are_counted(row, changes, words):
-    table = read(RESULTS / "mnist-fc20-fc40.csv")
+    table = read_records(RESULTS / "mnist-fc20-fc40.csv")
     for column, value in changes.items():
         table.loc[row, column] = value
     found = faults(table[:15])

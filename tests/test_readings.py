@@ -11,7 +11,7 @@ from dropnet_core.analysis import readings
 from dropnet_core.analysis.readings import READINGS, Reading, Side
 from dropnet_core.analysis.stats import INTERVALS
 from dropnet_core.experiments.experiment import Experiment, experiment
-from dropnet_core.experiments.records import COLUMNS
+from dropnet_core.experiments.records import RECORD_COLUMNS
 from dropnet_core.experiments.settings import parse_settings
 from dropnet_core.pages.command_line import parser
 from dropnet_core.recipe import Recipe
@@ -54,7 +54,9 @@ def asked(run: Run) -> list[Job]:
 @pytest.mark.parametrize("reading", COMPARED, ids=by_title)
 def test_switching_a_reading_changes_the_identity_it_belongs_to_and_no_other(reading: Reading) -> None:
     if reading.belongs == "record":
-        assert {side.quantity for side in sides(reading)} == {side.value for side in sides(reading)} <= set(COLUMNS)
+        assert (
+            {side.quantity for side in sides(reading)} == {side.value for side in sides(reading)} <= set(RECORD_COLUMNS)
+        )
         return
     first, second = (switched(reading, side.value) for side in sides(reading))
     assert first != second
@@ -88,7 +90,7 @@ def test_both_sides_can_be_run_and_have_the_curves_that_are_compared(reading: Re
         assert experiment(given.name).variant(parse_settings(given.set)).name == planned.name
         curves = {planned.curve(run) for run in planned.runs()}
         assert {side.curve.format(metric=metric) for metric in reading.metrics} <= curves
-        assert side.quantity in COLUMNS
+        assert side.quantity in RECORD_COLUMNS
 
 
 @pytest.mark.parametrize("reading", COMPARED, ids=by_title)

@@ -8,7 +8,7 @@ import pytest
 from made_up_records import falling, made_up
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import COLUMNS, numeric_columns
+from dropnet_core.experiments.records import RECORD_COLUMNS, numeric_columns
 from dropnet_core.verdicts import printed
 from dropnet_core.verdicts import scorecard as module
 from dropnet_core.verdicts.claims import claims
@@ -22,10 +22,10 @@ FALLS = {"max": falling(0.9, 0.4, 0.6)}
 def whole(records: pd.DataFrame) -> pd.DataFrame:
     """Made-up records with all columns that a file has."""
     table = records.copy()
-    for column in COLUMNS:
+    for column in RECORD_COLUMNS:
         if column not in table:
             table[column] = 1 if column in numeric_columns() else "-"
-    return table[COLUMNS].assign(metric=records["curve"].to_numpy())
+    return table[RECORD_COLUMNS].assign(metric=records["curve"].to_numpy())
 
 
 @pytest.fixture(autouse=True)

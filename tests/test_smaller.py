@@ -5,7 +5,7 @@ import torch
 from tiny_runs import small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import returned
+from dropnet_core.experiments.records import returned_records
 from dropnet_core.recipe import Recipe
 from dropnet_core.running.run import run
 from dropnet_core.running.smaller import smaller_network
@@ -31,7 +31,7 @@ def surroundings(tiny_by_name, monkeypatch, tmp_path):
 )
 def test_the_module_is_what_the_records_tell_of(tiny, changed):
     experiment = small(**changed)
-    table = returned(run(experiment, device="cpu"))
+    table = returned_records(run(experiment, device="cpu"))
     row = table[(table["curve"] == "min") & (table["seed"] == 1)].iloc[0]
     model = smaller_network(experiment, "min", row["seed"], device="cpu")  # a number of numpy's
     widths = [layer.units for layer in model.network.layers if layer.masked]

@@ -8,7 +8,7 @@ from tiny_runs import small
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.experiments.plausible import faults
-from dropnet_core.experiments.records import read, write
+from dropnet_core.experiments.records import read_records, write_records
 from dropnet_core.running.run import run
 from dropnet_core.running.store import Store
 from dropnet_core.running.verification import by_lot, compared, confirmed_name, not_there, verify
@@ -25,8 +25,8 @@ def table_of(tmp_path):
     """From changed settings of the small experiment to its records, as they come from a file."""
 
     def made(engine="auto", **changed):
-        write(run(small(**changed), store=Store(tmp_path / "store.sqlite"), engine=engine), tmp_path / "a.csv")
-        return read(tmp_path / "a.csv")
+        write_records(run(small(**changed), store=Store(tmp_path / "store.sqlite"), engine=engine), tmp_path / "a.csv")
+        return read_records(tmp_path / "a.csv")
 
     return made
 
@@ -173,7 +173,7 @@ def test_what_a_file_lacks_is_named(table):
 
 
 def test_the_table_tells_which_curves_and_seeds_a_file_lacks():
-    table = read(RESULTS / "mnist-fc40-fc40.csv")
+    table = read_records(RESULTS / "mnist-fc40-fc40.csv")
     assert not_there(table) == []
     assert not_there(table[(table["metric"] != "max") & (table["seed"] != 3)]) == ["max: all its runs", "seed 3"]
     assert not_there(table[table["seed"] > 1]) == ["seeds 0 to 1"]
@@ -215,7 +215,7 @@ def test_a_name_that_rows_alone_do_not_explain_is_no_lie(table_of, change):
 
 def test_the_committed_changed_experiments_bear_the_right_names():
     for name, settings in (("oracle-fc20-fc20+9ea250", {}), ("reinit-fc20-fc20+37d81e", {"shuffle": True})):
-        assert confirmed_name(read(RESULTS / f"{name}.csv"), settings)
+        assert confirmed_name(read_records(RESULTS / f"{name}.csv"), settings)
 
 
 def test_a_run_that_ends_earlier_now_is_different(table):

@@ -12,7 +12,7 @@ from tiny_runs import NETWORK, answer, small
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.engines import engines
-from dropnet_core.experiments.records import equal
+from dropnet_core.experiments.records import same_records
 from dropnet_core.running import workers
 from dropnet_core.running.run import Prepared
 from dropnet_core.running.scheduler import Board
@@ -39,7 +39,7 @@ def test_two_workers_make_the_records_of_one(prepare, tmp_path, engine):
         prepared.train(board, count)
         assert board.finished == set(prepared.experiment.runs())
         tables.append(prepared.records(board.cycles))
-    assert len(tables[0]) == 24 and equal(*tables).all()
+    assert len(tables[0]) == 24 and same_records(*tables).all()
     assert set(tables[1]["engine"]) == {engine} and (tables[1]["seconds"] > 0).all()
 
 
@@ -59,7 +59,7 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing_else(prepare, tmp_pat
     prepared.train(again)
     _, alone = prepare(tmp_path / "alone.sqlite")
     prepared.train(alone)
-    assert equal(prepared.records(again.cycles), prepared.records(alone.cycles)).all()
+    assert same_records(prepared.records(again.cycles), prepared.records(alone.cycles)).all()
 
 
 def endless_worker(connection):

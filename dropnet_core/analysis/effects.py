@@ -9,7 +9,7 @@ import pandas as pd
 from dropnet_core.analysis.readings import READINGS, Reading
 from dropnet_core.analysis.stats import paired, share_collapsed
 from dropnet_core.basics.errors import unknown
-from dropnet_core.experiments.records import read, returned
+from dropnet_core.experiments.records import read_records, returned_records
 
 DIFFERENCES = "metric fraction difference lower upper n collapsed collapsed_code".split()
 
@@ -24,7 +24,7 @@ def differences(reading: Reading, fractions: Sequence[float]) -> pd.DataFrame | 
     """
     if reading.sides is None or reading.missing():
         return None
-    tables = [read(side.file) for side in reading.sides]
+    tables = [read_records(side.file) for side in reading.sides]
     for table, side in zip(tables, reading.sides, strict=True):
         table["compared"] = table[side.quantity]
     rows = []
@@ -45,7 +45,7 @@ def _pairs(
 ) -> list[tuple[float, list[pd.DataFrame]]]:
     """The rows to compare, one a seed, for each fraction or for the returned networks."""
     if reading.returns:
-        return [(np.nan, [returned(curve) for curve in curves])]
+        return [(np.nan, [returned_records(curve) for curve in curves])]
     first, second = (set(curve["fraction_remaining"]) for curve in curves)
     common = np.array(sorted(first & second))
     nearest = dict.fromkeys(float(common[np.argmin(np.abs(np.log(common / x)))]) for x in fractions)

@@ -79,7 +79,8 @@ def found() -> Path:
                 return place
     raise InputError(
         f"Tiny ImageNet is not in {' or '.join(map(str, folders))}, and it cannot be downloaded from here; get "
-        f"{FOLDER}.zip (248 MB) from the site of the Stanford course CS231n, and set {DATA_VARIABLE} to the folder it is in"
+        f"{FOLDER}.zip (248 MB) from the site of the Stanford course CS231n, and set {DATA_VARIABLE} to the "
+        "folder it is in"
     )
 
 

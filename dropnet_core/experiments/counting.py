@@ -3,7 +3,7 @@
 from functools import cache, lru_cache
 
 from dropnet_core.experiments.experiment import Experiment, experiment, names
-from dropnet_core.experiments.records import Seen
+from dropnet_core.experiments.records import CyclePoint
 from dropnet_core.metrics import metrics
 from dropnet_core.networks.plain import describe
 from dropnet_core.schedules import schedule
@@ -40,11 +40,11 @@ def course(name: str, curve: str) -> tuple[float, ...]:
         return ()
     widths = describe(run.network, LARGE, 10).widths
     start = widths if metrics[run.metric].scope == "layer" else (sum(widths),)
-    cycles: list[Seen] = []
+    cycles: list[CyclePoint] = []
     for units in units_left(start, run.schedule, run.p):
         if not any(units):
             break
-        cycles.append(Seen(sum(units) / sum(widths), 0.0))
+        cycles.append(CyclePoint(sum(units) / sum(widths), 0.0))
         if run.stop(cycles):
             break
     return tuple(cycle.fraction_remaining for cycle in cycles)

@@ -18,7 +18,7 @@ from dropnet_core.data.known import KNOWN, Known
 from dropnet_core.experiments.counting import LARGE, in_the_table, units_left
 from dropnet_core.experiments.experiment import Experiment
 from dropnet_core.experiments.making import named_in_curve, place_of
-from dropnet_core.experiments.records import FLOAT, KEY, Seen, check_name, has_ended, run_of
+from dropnet_core.experiments.records import FLOAT_FORMAT, KEY, CyclePoint, check_name, has_ended, run_of
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.networks.plain import Network, describe
@@ -82,8 +82,10 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
         yield f"'{kept}' are no units of the layers {'+'.join(map(str, widths))}"
         return
     left = record["units_remaining"]
-    if left != sum(units) or format(record["fraction_remaining"], FLOAT) != format(left / sum(widths), FLOAT):
-        yield f"{left} units and the fraction {record['fraction_remaining']:{FLOAT}} do not fit the layers' '{kept}'"
+    if left != sum(units) or format(record["fraction_remaining"], FLOAT_FORMAT) != format(
+        left / sum(widths), FLOAT_FORMAT
+    ):
+        yield f"{left} units and the fraction {record['fraction_remaining']:{FLOAT_FORMAT}} do not fit the layers' '{kept}'"
     if not follows(run, record["metric"], widths, record["cycle"], units):
         yield f"the pruning rule leaves other units than '{kept}' in cycle {record['cycle']}"
     least, most = possible_counts(network, units) if network else ((0, 0), (math.inf, math.inf))
@@ -98,7 +100,7 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
 def strangers(record: dict[str, Any], run: Run, planned: Experiment) -> Iterator[str]:
     """What does not belong to the experiment of the table that the row names."""
     for column, values in own_values(planned).items():
-        value = f"{record[column]:{FLOAT}}" if column == "p" else record[column]
+        value = f"{record[column]:{FLOAT_FORMAT}}" if column == "p" else record[column]
         if value not in values:
             yield f"the experiment '{planned.name}' has no {column} '{value}', but {', '.join(sorted(values))}"
     if record["curve"] != planned.curve(run):
@@ -115,7 +117,7 @@ def own_values(planned: Experiment) -> dict[str, set[str]]:
         "data": {planned.data},
         "network": {planned.network},
         "metric": set(planned.metrics),
-        "p": {format(math.nan if p is None else p, FLOAT) for p in planned.p},
+        "p": {format(math.nan if p is None else p, FLOAT_FORMAT) for p in planned.p},
         "schedule": {planned.schedule},
         "selection": set(planned.selection),
         "score": set(planned.score),
@@ -129,10 +131,10 @@ def unmeasurable(record: dict[str, Any]) -> Iterator[str]:
     """Values that no training and no measurement can have."""
     for column in ACCURACIES:
         if not 0 <= record[column] <= 1:
-            yield f"the {column} is {record[column]:{FLOAT}}, and lies between 0 and 1"
+            yield f"the {column} is {record[column]:{FLOAT_FORMAT}}, and lies between 0 and 1"
     for column in LOSSES:
         if record[column] < -1e-6:  # rounding alone can make 0 a little less
-            yield f"the {column} is {record[column]:{FLOAT}}, and a cross-entropy is at least 0"
+            yield f"the {column} is {record[column]:{FLOAT_FORMAT}}, and a cross-entropy is at least 0"
     if record["status"] not in STATUSES:
         yield f"'{record['status']}' is no status, which are {', '.join(STATUSES)}"
     finite = math.isfinite(record["train_loss"]) and math.isfinite(record["validation_loss"])
@@ -165,12 +167,12 @@ def unmeasurable_on(known: Known, record: dict[str, Any]) -> Iterator[str]:
         images = known.images[column.split("_")[-2]]
         right = record[column] * images
         if abs(right - round(right)) > images * ROUNDING:
-            yield f"the {column} {record[column]:{FLOAT}} is no whole number of images of {images:,}"
+            yield f"the {column} {record[column]:{FLOAT_FORMAT}} is no whole number of images of {images:,}"
     learnt_nothing = record["test_accuracy"] <= known.chance + DEAD_MARGIN
     if record["status"] in ("ok", "collapsed") and learnt_nothing != (record["status"] == "collapsed"):
         yield (
-            f"the status '{record['status']}' does not fit the test_accuracy {record['test_accuracy']:{FLOAT}}, where "
-            f"{known.chance + DEAD_MARGIN:{FLOAT}} and less is collapsed"
+            f"the status '{record['status']}' does not fit the test_accuracy {record['test_accuracy']:{FLOAT_FORMAT}}, where "
+            f"{known.chance + DEAD_MARGIN:{FLOAT_FORMAT}} and less is collapsed"
         )
 
 
@@ -229,7 +231,7 @@ def faults_of_run(run: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Rows of one run, in the order of their cycles, that cannot stand beside the others."""
     rows = dicts(run)
     stop = Stop.parse(rows[0]["stop"])
-    cycles: list[Seen] = []
+    cycles: list[CyclePoint] = []
     for i, (row, record) in enumerate(zip(run.index, rows, strict=True)):
         if record["cycle"] != i:
             yield int(row), f"cycle {record['cycle']} of its run stands here, but cycle {i} is missing"
@@ -241,7 +243,7 @@ def faults_of_run(run: pd.DataFrame) -> Iterator[tuple[int, str]]:
         if before and any(now > then for now, then in zip(*map(units_of, (record, before)), strict=True)):
             yield int(row), f"'{before['units_per_layer']}' cannot become '{record['units_per_layer']}'"
         # A digit that the file left out must not make a run end too early.
-        cycles.append(Seen(record["fraction_remaining"], record["validation_accuracy"] + ROUNDING * (i > 0)))
+        cycles.append(CyclePoint(record["fraction_remaining"], record["validation_accuracy"] + ROUNDING * (i > 0)))
 
 
 def dicts(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -12,15 +12,15 @@ import pandas as pd
 
 from dropnet_core.basics.provenance import rounding
 from dropnet_core.experiments.records import (
-    COLUMNS,
+    RECORD_COLUMNS,
     cannot_write,
     check_name,
-    complete,
+    complete_runs,
     core_seconds,
-    merge,
-    read,
-    trainings,
-    write,
+    distinct_trainings,
+    merge_tables,
+    read_records,
+    write_records,
 )
 from dropnet_core.experiments.settings import seeds_text
 
@@ -56,7 +56,7 @@ def file_of(experiment: str, folder: Path) -> Path:
 def earlier(experiment: str, folder: Path) -> pd.DataFrame:
     """The records of an experiment in this folder, perhaps none. Raises InputError if the file is damaged."""
     file = file_of(experiment, folder)
-    return read(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+    return read_records(file) if file.exists() else pd.DataFrame(columns=RECORD_COLUMNS)
 
 
 def check_writable(folder: Path) -> None:
@@ -98,12 +98,12 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[Merged]:
     before = {name: earlier(name, folder) for name in parts}
-    merged = {name: merge(before[name], new) for name, new in parts.items()}
+    merged = {name: merge_tables(before[name], new) for name, new in parts.items()}
     done = []
     for name, (after, refused) in merged.items():
         file, added = file_of(name, folder), len(after) - len(before[name])
         if added:
-            write(after, file)
+            write_records(after, file)
         already = sum(map(len, parts[name])) - added - refused
         done.append(Merged(file, added, already, refused, roundings(after)))
     return done
@@ -124,11 +124,11 @@ def summary(folder: Path) -> pd.DataFrame:
     """
     rows = []
     for file in sorted(folder.glob("*.csv")):
-        table = read(file)
+        table = read_records(file)
         if table.empty:
             continue
         days = table["created"].str[:10]
-        distinct = trainings(table)
+        distinct = distinct_trainings(table)
         rows.append(
             {
                 "experiment": table["experiment"].iloc[0],
@@ -136,7 +136,7 @@ def summary(folder: Path) -> pd.DataFrame:
                 "cycles": int(table["cycle"].max()) + 1,
                 "rows": len(table),
                 "runs": int((table["cycle"] == 0).sum()),
-                "complete": complete(table),
+                "complete": complete_runs(table),
                 "trainings": len(distinct),
                 "hours": float(core_seconds(distinct).sum()) / 3600,
                 "time": time_spent(distinct),

@@ -15,7 +15,7 @@ from dropnet_core.basics.places import results_folder
 from dropnet_core.experiments import plausible, results
 from dropnet_core.experiments.experiment import experiment, names
 from dropnet_core.experiments.making import place_of, same_making
-from dropnet_core.experiments.records import identity, read
+from dropnet_core.experiments.records import identity, read_records
 from dropnet_core.experiments.settings import parse_seeds, parse_settings
 from dropnet_core.pages.overview import listing, report
 from dropnet_core.running.forecast import forecast
@@ -83,7 +83,7 @@ def status(arguments: Namespace) -> int:
 
 def merge(arguments: Namespace) -> int:
     """Merge files of records into the folder of results."""
-    tables = [read(file) for file in arguments.files]
+    tables = [read_records(file) for file in arguments.files]
     for table in tables:
         plausible.check(table)
     tell(results.add(tables, arguments.out or results_folder()))
@@ -94,7 +94,7 @@ def verify_(arguments: Namespace) -> int:
     """Compute rows again. Returns 1 if a row is wrong: on any machine, or beside what this kind of machine makes."""
     if arguments.rows < 1:
         raise InputError(f"--rows is a whole number of at least 1, not {arguments.rows}")
-    table, settings = read(arguments.file), parse_settings(arguments.set)
+    table, settings = read_records(arguments.file), parse_settings(arguments.set)
     if table.empty:
         raise InputError(f"{arguments.file} holds no rows; there is nothing to verify")
     if found := plausible.faults(table):

@@ -8,7 +8,7 @@ import pandas as pd
 from dropnet_core.basics.places import results_folder
 from dropnet_core.basics.plural import counted
 from dropnet_core.experiments.experiment import experiment, rows
-from dropnet_core.experiments.records import core_seconds, read, trainings
+from dropnet_core.experiments.records import core_seconds, distinct_trainings, read_records
 from dropnet_core.experiments.results import summary, time_spent
 from dropnet_core.pages.overview import trainings as ahead_in_words
 
@@ -46,8 +46,8 @@ def ledger(folder: Path | None = None) -> pd.DataFrame:
 
 def once(folder: Path | None = None) -> pd.DataFrame:
     """The records of all experiments with each training once, also where experiments share it."""
-    tables = [table for file in sorted((folder or results_folder()).glob("*.csv")) if len(table := read(file))]
-    return trainings(pd.concat(tables, ignore_index=True)) if tables else pd.DataFrame()
+    tables = [table for file in sorted((folder or results_folder()).glob("*.csv")) if len(table := read_records(file))]
+    return distinct_trainings(pd.concat(tables, ignore_index=True)) if tables else pd.DataFrame()
 
 
 def cost(folder: Path | None = None) -> str:

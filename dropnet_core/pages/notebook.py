@@ -15,7 +15,7 @@ from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
 from dropnet_core.basics.plural import counted
 from dropnet_core.experiments.experiment import names
-from dropnet_core.experiments.records import read, trainings
+from dropnet_core.experiments.records import distinct_trainings, read_records
 from dropnet_core.experiments.results import time_spent
 from dropnet_core.figures.descriptions import SIZES
 from dropnet_core.stops import Stop
@@ -176,7 +176,7 @@ def earlier_records(experiment: str) -> pd.DataFrame | None:
     Raises InputError if the file is damaged, naming it and the line.
     """
     file = results_folder() / f"{experiment}.csv"
-    return read(file) if file.is_file() else None
+    return read_records(file) if file.is_file() else None
 
 
 def provenance(records: pd.DataFrame) -> str:
@@ -185,7 +185,7 @@ def provenance(records: pd.DataFrame) -> str:
     def listed(column: str) -> str:
         return ", ".join(dict.fromkeys(records[column].astype(str)))
 
-    distinct = trainings(records)
+    distinct = distinct_trainings(records)
     days = sorted({created[:10] for created in records["created"]})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     seeds = records["seed"].nunique()

@@ -16,14 +16,14 @@ from dropnet_core.data import DataSet
 from dropnet_core.experiments.experiment import Experiment, experiment, names
 from dropnet_core.experiments.making import named_in_curve
 from dropnet_core.experiments.plausible import dicts, faults_of_row
-from dropnet_core.experiments.records import COLUMNS, KEY, PROVENANCE, as_written, reached_its_stop, row, run_of
+from dropnet_core.experiments.records import KEY, PROVENANCE, RECORD_COLUMNS, file_texts, is_complete, record_of, run_of
 from dropnet_core.recipe import Recipe
 from dropnet_core.running.run import Prepared
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
 
-MEASURED = [column for column in COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
+MEASURED = [column for column in RECORD_COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
 EARLIER = {"0.1.0": ("stacked", "compact")}  # engines of earlier versions that are gone, or had steps of their own
 VARIED = {  # setting -> column of its values
     "metrics": "metric", "p": "p", "selection": "selection", "score": "score", "initial": "initial", "stops": "stop",
@@ -142,7 +142,7 @@ def not_there(table: pd.DataFrame) -> list[str]:
             run = runs.get((curve, seed))
             if run is None:
                 said.append(f"{curve}, seed {seed}: the whole run")
-            elif not reached_its_stop(run):
+            elif not is_complete(run):
                 said.append(f"{curve}, seed {seed}: what follows cycle {run['cycle'].max()}")
     return said
 
@@ -171,13 +171,13 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
         for run, (line, record) in zip(runs, part.iterrows(), strict=True):
             number, cycles = int(record["cycle"]), board.cycles[run]
             last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
-            again = row(own, run, last, cycles[last], prepared.network, prepared.data)
+            again = record_of(own, run, last, cycles[last], prepared.network, prepared.data)
             yield compared(record, pd.Series(again), wrong[line], own.recipe, prepared.data)
 
 
 def compared(record: pd.Series, again: pd.Series, fault: str, recipe: Recipe, data: DataSet) -> Verdict:
     """The verdict on a record and what came of computing it again. `fault`: what is wrong with it on any machine."""
-    texts = as_written(pd.DataFrame([record, again])[["cycle", *MEASURED]])
+    texts = file_texts(pd.DataFrame([record, again])[["cycle", *MEASURED]])
     differing = [column for column in ("cycle", *MEASURED) if texts[column][0] != texts[column][1]]
     grade = "within rounding" if differing else "equal"
     same = same_bits(record, again, recipe.augmented)
