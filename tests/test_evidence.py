@@ -7,7 +7,7 @@ from made_up_records import FRACTIONS, falling, made_up
 
 from dropnet_core.analysis import stats
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.counting import whole_to
+from dropnet_core.experiments.counting import last_full_fraction
 from dropnet_core.verdicts.claims import Window, parse
 from dropnet_core.verdicts.evidence import BASE, Missing, Seeds, Term, common_window
 
@@ -103,7 +103,7 @@ def test_a_network_without_any_unit_has_no_place_on_the_axis(records: pd.DataFra
     ],
 )
 def test_where_a_layer_runs_empty_by_counting(experiment: str, curve: str, end: float) -> None:
-    assert whole_to(experiment, curve) == pytest.approx(end)
+    assert last_full_fraction(experiment, curve) == pytest.approx(end)
 
 
 def test_no_window_reaches_below_the_last_network_with_units_in_every_layer() -> None:
@@ -119,7 +119,7 @@ def test_no_window_reaches_below_the_last_network_with_units_in_every_layer() ->
 def test_windows_of_the_claims_are_not_cut() -> None:
     """The table's own windows keep above that end; a new one that does not would be cut silently."""
     (call,) = parse("PAIR(mnist-fc20-fc40; min, min_layer; 0.0834, 0.5)")
-    assert isinstance(call.window, tuple) and call.window[0] > whole_to("mnist-fc20-fc40", "min_layer")
+    assert isinstance(call.window, tuple) and call.window[0] > last_full_fraction("mnist-fc20-fc40", "min_layer")
 
 
 def test_collapsed_shares_are_taken_where_the_test_looks(records: pd.DataFrame) -> None:

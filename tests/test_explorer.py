@@ -18,7 +18,7 @@ from dropnet_core.analysis import published
 from dropnet_core.analysis.stats import summarise
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments import records as rows_of
-from dropnet_core.experiments.results import add
+from dropnet_core.experiments.results import add_records
 from dropnet_core.figures import curve_styles, explorer
 from dropnet_core.figures.descriptions import PANELS
 from dropnet_core.figures.explorer import ELSEWHERE, SCALE, Explorer
@@ -35,14 +35,16 @@ def table(tiny, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def folder(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("results")
-    add([table, table.assign(experiment="mnist-fc40-fc40")], made)
+    add_records([table, table.assign(experiment="mnist-fc40-fc40")], made)
     return made
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of three experiments is quicker to go through than the whole one."""
-    monkeypatch.setattr(explorer, "names", lambda: ["mnist-fc40-fc40", "psweep-fc20-fc20", "kappa-fc40-fc40"])
+    monkeypatch.setattr(
+        explorer, "experiment_names", lambda: ["mnist-fc40-fc40", "psweep-fc20-fc20", "kappa-fc40-fc40"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,9 @@ def test_every_experiment_with_a_curve_is_there(figure: Explorer) -> None:
 def test_too_many_curves_are_left_out(few: None, table: pd.DataFrame, tmp_path: Path) -> None:
     run = table[(table["seed"] == 0) & (table["metric"] == "min")].assign(experiment="kappa-fc40-fc40")
     for count, there in ((explorer.MOST, True), (1, False)):
-        add([run.assign(metric=f"{count}-{i}", curve=f"{count}-{i}") for i in range(count)], tmp_path / "results")
+        add_records(
+            [run.assign(metric=f"{count}-{i}", curve=f"{count}-{i}") for i in range(count)], tmp_path / "results"
+        )
         names = [entry["name"] for entry in explorer.entries(tmp_path / "results")]
         assert ("kappa-fc40-fc40" in names) is there
 
@@ -132,7 +136,7 @@ def test_the_page_is_whole_in_itself_and_small(figure: Explorer, page: str) -> N
 
 def test_a_name_cannot_break_out_of_the_page(few: None, table: pd.DataFrame, tmp_path: Path) -> None:
     wicked = table.assign(network="</script><b>", curve=[f"<i>{curve}" for curve in table["curve"]])
-    add([wicked], tmp_path / "results")
+    add_records([wicked], tmp_path / "results")
     page = Explorer("small", tmp_path / "results")._repr_html_()
     assert "</script><b>" not in page and page.count("</script>") == 2
     (entry,) = [entry for entry in data_in(page)["experiments"] if entry["name"] == "small"]

@@ -14,9 +14,9 @@ from dropnet_core.compaction import counts, shrink
 from dropnet_core.data import load
 from dropnet_core.data.known import KNOWN, Known, images
 from dropnet_core.experiments import plausible
-from dropnet_core.experiments.plausible import check, faults, faults_of_row, possible_counts
+from dropnet_core.experiments.plausible import check_plausible, faults, faults_of_row, possible_counts
 from dropnet_core.experiments.records import read_records, records, write_records
-from dropnet_core.experiments.results import add
+from dropnet_core.experiments.results import add_records
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import describe
 from dropnet_core.pages.command_line import main
@@ -135,7 +135,7 @@ def test_what_no_run_gives_is_found_by_its_row(table_of, tiny, monkeypatch, colu
     with pytest.raises(
         InputError, match=f"made.csv, line 3.*{re.escape(words)}.*; no run gives that, so take the file anew"
     ):
-        check(table)
+        check_plausible(table)
     plausible.known_network.cache_clear()
 
 
@@ -216,7 +216,7 @@ def test_counts_that_may_vary_are_told_as_a_range(table_of):
     table = table_of()[:1].assign(network=network.name, units_per_layer=kept, parameters=1)
     least, most = possible_counts(network, halved)
     assert least[0] < most[0]
-    found = list(faults_of_row(plausible.dicts(table)[0], network))
+    found = list(faults_of_row(plausible.row_dicts(table)[0], network))
     assert f"1 are not the parameters of '{kept}', {least[0]} to {most[0]}" in found
 
 
@@ -225,7 +225,7 @@ def test_further_rows_are_counted_in_words(table_of):
     for rows, words in ((2, "(and 1 other row):"), (3, "(and 2 other rows):")):
         table.loc[table.index[-rows:], "test_accuracy"] = 97.0
         with pytest.raises(InputError, match=re.escape(words)):
-            check(table)
+            check_plausible(table)
 
 
 MIXED = [
@@ -248,16 +248,16 @@ def test_rows_of_another_making_do_not_share_a_name(table_of, tmp_path, column, 
     changed = table.assign(**{column: value})
     parts = [pd.concat([table[:8], changed[8:]])] if where == "in one file" else [table[:8], changed[8:]]
     with pytest.raises(InputError, match=f"records of 'small' differ in {column} .*; they belong to another exp"):
-        add(parts, tmp_path / "results")
+        add_records(parts, tmp_path / "results")
     assert not list((tmp_path / "results").glob("*.csv"))
 
 
 def test_curves_may_name_what_an_experiment_varies(table_of, tmp_path):
     table = table_of(p=(0.4, 0.7), stops=(Stop("cycles", 2), Stop("cycles", 3)))
-    (merged,) = add([table], tmp_path / "results")
+    (merged,) = add_records([table], tmp_path / "results")
     assert merged.added == len(table)
     with pytest.raises(InputError, match="differ in score"):
-        add([table.assign(score="abs_of_mean", seed=7)], tmp_path / "results")
+        add_records([table.assign(score="abs_of_mean", seed=7)], tmp_path / "results")
 
 
 BAD_FILES = [

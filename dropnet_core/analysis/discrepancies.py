@@ -7,8 +7,8 @@ import pandas as pd
 
 from dropnet_core.analysis import published
 from dropnet_core.basics.places import results_folder
-from dropnet_core.experiments.experiment import names
-from dropnet_core.experiments.results import earlier
+from dropnet_core.experiments.experiment import experiment_names
+from dropnet_core.experiments.results import stored_records
 
 ERRORS = 2  # standard errors of a difference of means; chance alone exceeds them at about one point in twenty
 
@@ -19,7 +19,11 @@ def comparisons(folder: Path | None = None) -> dict[str, pd.DataFrame]:
     Raises InputError if a file of records is damaged, naming it and the line.
     """
     where = folder or results_folder()
-    tables = {name: published.compare(records, name) for name in names() if len(records := earlier(name, where))}
+    tables = {
+        name: published.compare(records, name)
+        for name in experiment_names()
+        if len(records := stored_records(name, where))
+    }
     return {name: table for name, table in tables.items() if len(table)}
 
 

@@ -16,7 +16,7 @@ from dropnet_core.recipe import Recipe, digest
 from dropnet_core.runs import MOST_RUNS, Run
 from dropnet_core.stops import Stop
 
-TABLE = Path(__file__).with_name("experiments.csv")
+EXPERIMENTS_FILE = Path(__file__).with_name("experiments.csv")
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,9 @@ class Experiment:
         return plain | {"stops": [str(stop) for stop in self.stops], "recipe": self.recipe.changes()}
 
 
-def names() -> list[str]:
+def experiment_names() -> list[str]:
     """The names of the paper's experiments and our probes, in the order of the table."""
-    return [row["name"] for row in rows()]
+    return [row["name"] for row in table_rows()]
 
 
 @cache
@@ -172,7 +172,7 @@ def experiment(name: str) -> Experiment:
 
     Raises InputError for an unknown one, with the nearest known.
     """
-    for row in rows():
+    for row in table_rows():
         if row["name"] == name:
             recipe = parse_settings(row["recipe"].split())
             return Experiment(
@@ -189,10 +189,10 @@ def experiment(name: str) -> Experiment:
                 stops=tuple(Stop.parse(text) for text in row["stop"].split(";")),
                 recipe=Recipe(**recipe),
             )
-    raise unknown("experiment", name, names())
+    raise unknown("experiment", name, experiment_names())
 
 
-def rows() -> Iterator[dict[str, str]]:
+def table_rows() -> Iterator[dict[str, str]]:
     """The rows of the table of experiments."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
+    with EXPERIMENTS_FILE.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)

@@ -15,9 +15,9 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.plural import counted
 from dropnet_core.compaction import counts, cut_off
 from dropnet_core.data.known import KNOWN, Known
-from dropnet_core.experiments.counting import LARGE, in_the_table, units_left
+from dropnet_core.experiments.counting import LARGE_SHAPE, table_entry, units_left
 from dropnet_core.experiments.experiment import Experiment
-from dropnet_core.experiments.making import named_in_curve, place_of
+from dropnet_core.experiments.making import columns_in_curve, place_of
 from dropnet_core.experiments.records import FLOAT_FORMAT, KEY, CyclePoint, check_name, has_ended, run_of
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
@@ -34,7 +34,7 @@ DEVICES = ("cpu", "cuda")
 ROUNDING = 2e-9  # of the digits that a file keeps
 
 
-def check(table: pd.DataFrame) -> None:
+def check_plausible(table: pd.DataFrame) -> None:
     """Raise InputError, naming file and line, for the first row that no run can have left."""
     found = faults(table)
     if found:
@@ -46,7 +46,7 @@ def check(table: pd.DataFrame) -> None:
 def faults(table: pd.DataFrame, network: Network | None = None) -> dict[int, str]:
     """What is wrong with each row that no run can have left, by its index. `network`: of rows whose data is at hand."""
     found: dict[int, str] = {}
-    for row, record in zip(table.index, dicts(table), strict=True):
+    for row, record in zip(table.index, row_dicts(table), strict=True):
         if fault := next(faults_of_row(record, network), ""):
             found[int(row)] = fault
     for _, run in table.drop(index=list(found)).groupby(KEY[:-1], dropna=False, sort=False):
@@ -65,41 +65,40 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
         run = run_of(record | {"metric": known}, stop, Recipe())
         if network is None or network.name != run.network:
             network = known_network(run.data, run.network)
-        widths = (network or describe(run.network, LARGE, 10)).widths
+        widths = (network or describe(run.network, LARGE_SHAPE, 10)).widths
     except InputError as error:
         yield str(error)
         return
     if str(stop) != record["stop"]:
         yield f"the stop '{record['stop']}' is written '{stop}'"
-    if planned := in_the_table(run.experiment):
-        yield from strangers(record, run, planned)
-    elif named_in_curve(record) is None:
+    if planned := table_entry(run.experiment):
+        yield from foreign_values(record, run, planned)
+    elif columns_in_curve(record) is None:
         yield f"'{record['curve']}' is no curve of the metric '{record['metric']}' with these settings"
-    yield from unmeasurable(record)
+    yield from impossible_values(record)
     kept = record["units_per_layer"]
     units = tuple(map(int, kept.split("+"))) if re.fullmatch(r"\d{1,9}(\+\d{1,9})*", kept) else ()
     if len(units) != len(widths) or any(n > width for n, width in zip(units, widths, strict=False)):
         yield f"'{kept}' are no units of the layers {'+'.join(map(str, widths))}"
         return
     left = record["units_remaining"]
-    if left != sum(units) or format(record["fraction_remaining"], FLOAT_FORMAT) != format(
-        left / sum(widths), FLOAT_FORMAT
-    ):
-        yield f"{left} units and the fraction {record['fraction_remaining']:{FLOAT_FORMAT}} do not fit the layers' '{kept}'"
-    if not follows(run, record["metric"], widths, record["cycle"], units):
+    fraction, expected = (format(x, FLOAT_FORMAT) for x in (record["fraction_remaining"], left / sum(widths)))
+    if left != sum(units) or fraction != expected:
+        yield f"{left} units and the fraction {fraction} do not fit the layers' '{kept}'"
+    if not follows_rule(run, record["metric"], widths, record["cycle"], units):
         yield f"the pruning rule leaves other units than '{kept}' in cycle {record['cycle']}"
     least, most = possible_counts(network, units) if network else ((0, 0), (math.inf, math.inf))
     for column, low, high in zip(("parameters", "macs"), least, most, strict=True):
         if not low <= record[column] <= high:
             known = f"{low}" if low == high else f"{low} to {high}"
             yield f"{record[column]} are not the {column} of '{kept}', {known}"
-    if record["status"] != "diverged" and (record["status"] == "empty-layer") != empty(run.network, units):
+    if record["status"] != "diverged" and (record["status"] == "empty-layer") != is_cut_off(run.network, units):
         yield f"the status of '{kept}' is not '{record['status']}'"
 
 
-def strangers(record: dict[str, Any], run: Run, planned: Experiment) -> Iterator[str]:
+def foreign_values(record: dict[str, Any], run: Run, planned: Experiment) -> Iterator[str]:
     """What does not belong to the experiment of the table that the row names."""
-    for column, values in own_values(planned).items():
+    for column, values in table_values(planned).items():
         value = f"{record[column]:{FLOAT_FORMAT}}" if column == "p" else record[column]
         if value not in values:
             yield f"the experiment '{planned.name}' has no {column} '{value}', but {', '.join(sorted(values))}"
@@ -110,7 +109,7 @@ def strangers(record: dict[str, Any], run: Run, planned: Experiment) -> Iterator
 
 
 @lru_cache(maxsize=64)
-def own_values(planned: Experiment) -> dict[str, set[str]]:
+def table_values(planned: Experiment) -> dict[str, set[str]]:
     """The values of an experiment in each column that it fixes or varies. Its recipe may be of an older definition."""
     definitions = range(1, Recipe().definition + 1)
     return {
@@ -127,7 +126,7 @@ def own_values(planned: Experiment) -> dict[str, set[str]]:
     }
 
 
-def unmeasurable(record: dict[str, Any]) -> Iterator[str]:
+def impossible_values(record: dict[str, Any]) -> Iterator[str]:
     """Values that no training and no measurement can have."""
     for column in ACCURACIES:
         if not 0 <= record[column] <= 1:
@@ -152,14 +151,14 @@ def unmeasurable(record: dict[str, Any]) -> Iterator[str]:
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", record[column]):
             yield f"'{record[column]}' is no {column} of {digits} hexadecimal digits"
     if record["data"] in KNOWN:
-        yield from unmeasurable_on(KNOWN[record["data"]], record)
+        yield from impossible_values_on(KNOWN[record["data"]], record)
     try:
         datetime.fromisoformat(record["created"])
     except ValueError:
         yield f"'{record['created']}' is no date and time"
 
 
-def unmeasurable_on(known: Known, record: dict[str, Any]) -> Iterator[str]:
+def impossible_values_on(known: Known, record: dict[str, Any]) -> Iterator[str]:
     """Values that no network can have on a data set whose images are counted."""
     if known.sha256 and record["data_sha256"] != known.sha256:
         yield f"the data_sha256 is not that of '{record['data']}', which begins with {known.sha256[:12]}"
@@ -171,12 +170,12 @@ def unmeasurable_on(known: Known, record: dict[str, Any]) -> Iterator[str]:
     learnt_nothing = record["test_accuracy"] <= known.chance + DEAD_MARGIN
     if record["status"] in ("ok", "collapsed") and learnt_nothing != (record["status"] == "collapsed"):
         yield (
-            f"the status '{record['status']}' does not fit the test_accuracy {record['test_accuracy']:{FLOAT_FORMAT}}, where "
-            f"{known.chance + DEAD_MARGIN:{FLOAT_FORMAT}} and less is collapsed"
+            f"the status '{record['status']}' does not fit the test_accuracy {record['test_accuracy']:{FLOAT_FORMAT}}, "
+            f"where {known.chance + DEAD_MARGIN:{FLOAT_FORMAT}} and less is collapsed"
         )
 
 
-def follows(run: Run, metric: str, widths: tuple[int, ...], cycle: int, units: tuple[int, ...]) -> bool:
+def follows_rule(run: Run, metric: str, widths: tuple[int, ...], cycle: int, units: tuple[int, ...]) -> bool:
     """Whether the pruning rule leaves these units in a cycle. Either scope will do for a metric of somebody's own."""
     scopes = (metrics[metric].scope,) if metric in metrics else ("global", "layer")
     for scope in scopes:
@@ -221,15 +220,15 @@ def possible_counts(network: Network, units: tuple[int, ...]) -> tuple[tuple[int
 
 
 @lru_cache(maxsize=4096)
-def empty(name: str, units: tuple[int, ...]) -> bool:
+def is_cut_off(name: str, units: tuple[int, ...]) -> bool:
     """Whether so many units leave no path from the images to the output; which ones they are has no say."""
-    network = describe(name, LARGE, 10)
+    network = describe(name, LARGE_SHAPE, 10)
     return cut_off(network, Mask(np.arange(width) < n for n, width in zip(units, network.widths, strict=True)))
 
 
 def faults_of_run(run: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Rows of one run, in the order of their cycles, that cannot stand beside the others."""
-    rows = dicts(run)
+    rows = row_dicts(run)
     stop = Stop.parse(rows[0]["stop"])
     cycles: list[CyclePoint] = []
     for i, (row, record) in enumerate(zip(run.index, rows, strict=True)):
@@ -246,7 +245,7 @@ def faults_of_run(run: pd.DataFrame) -> Iterator[tuple[int, str]]:
         cycles.append(CyclePoint(record["fraction_remaining"], record["validation_accuracy"] + ROUNDING * (i > 0)))
 
 
-def dicts(table: pd.DataFrame) -> list[dict[str, Any]]:
+def row_dicts(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(column): value for column, value in record.items()} for record in table.to_dict("records")]
 
 

@@ -16,7 +16,7 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts, cut_off, shrink
 from dropnet_core.data import DataSet
 from dropnet_core.experiments.experiment import Experiment
-from dropnet_core.experiments.making import place_of, same_making
+from dropnet_core.experiments.making import check_same_settings, place_of
 from dropnet_core.networks.plain import Network
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import LARGEST_SEED, Cycle, Run
@@ -218,11 +218,11 @@ def file_texts(table: pd.DataFrame) -> pd.DataFrame:
 def merge_tables(old: pd.DataFrame, new: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
     """Old rows and those of the new tables whose key is not there yet; and how many unequal ones stayed out.
 
-    Raises InputError as `same_making` does.
+    Raises InputError as `check_same_settings` does.
     """
     merged, refused = old, 0
     for table in new:
-        same_making(merged, table)
+        check_same_settings(merged, table)
         keys, table_keys = (pd.MultiIndex.from_frame(file_texts(t[KEY])) for t in (merged, table))
         both = table_keys.isin(keys)
         ours = merged.set_axis(keys, axis=0).loc[table_keys[both]]

@@ -26,7 +26,7 @@ from dropnet_core.experiments.settings import seeds_text
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeReport:
     """What became of rows that were merged into a file.
 
     added      rows that were not there
@@ -53,7 +53,7 @@ def file_of(experiment: str, folder: Path) -> Path:
     return folder / f"{experiment}.csv"
 
 
-def earlier(experiment: str, folder: Path) -> pd.DataFrame:
+def stored_records(experiment: str, folder: Path) -> pd.DataFrame:
     """The records of an experiment in this folder, perhaps none. Raises InputError if the file is damaged."""
     file = file_of(experiment, folder)
     return read_records(file) if file.exists() else pd.DataFrame(columns=RECORD_COLUMNS)
@@ -69,7 +69,7 @@ def check_writable(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
-def add(tables: Iterable[pd.DataFrame], folder: Path) -> list[Merged]:
+def add_records(tables: Iterable[pd.DataFrame], folder: Path) -> list[MergeReport]:
     """Merge records into the files of their experiments. Nothing is written unless all of it can be merged.
 
     Raises InputError if a file is damaged, if rows belong to another experiment of the same name, or if the
@@ -96,8 +96,8 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(handle)  # which ends the lock
 
 
-def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[Merged]:
-    before = {name: earlier(name, folder) for name in parts}
+def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[MergeReport]:
+    before = {name: stored_records(name, folder) for name in parts}
     merged = {name: merge_tables(before[name], new) for name, new in parts.items()}
     done = []
     for name, (after, refused) in merged.items():
@@ -105,7 +105,7 @@ def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[Merged]:
         if added:
             write_records(after, file)
         already = sum(map(len, parts[name])) - added - refused
-        done.append(Merged(file, added, already, refused, roundings(after)))
+        done.append(MergeReport(file, added, already, refused, roundings(after)))
     return done
 
 
@@ -115,7 +115,7 @@ def roundings(table: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted({rounding(engine, hardware) for engine, hardware in makers}))
 
 
-def summary(folder: Path) -> pd.DataFrame:
+def results_summary(folder: Path) -> pd.DataFrame:
     """One row for each experiment with records in this folder.
 
     Columns: experiment, seeds ("0-14"), cycles (the most of any run), rows, runs, complete (runs that reached

@@ -13,8 +13,8 @@ import pandas as pd
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import results_folder
 from dropnet_core.experiments import plausible, results
-from dropnet_core.experiments.experiment import experiment, names
-from dropnet_core.experiments.making import place_of, same_making
+from dropnet_core.experiments.experiment import experiment, experiment_names
+from dropnet_core.experiments.making import check_same_settings, place_of
 from dropnet_core.experiments.records import identity, read_records
 from dropnet_core.experiments.settings import parse_seeds, parse_settings
 from dropnet_core.pages.overview import listing, report
@@ -41,7 +41,7 @@ def run(arguments: Namespace) -> int:
     store = Store(arguments.store)
     prepared = Prepared.of(planned, arguments.engine, arguments.device, arguments.workers)
     made = pd.DataFrame([identity(planned, each) for each in planned.runs()])
-    same_making(results.earlier(planned.name, folder), made.assign(data_sha256=prepared.data.sha256))
+    check_same_settings(results.stored_records(planned.name, folder), made.assign(data_sha256=prepared.data.sha256))
     if arguments.dry_run:
         print(forecast(prepared, store, arguments.workers))
         return 0
@@ -54,14 +54,14 @@ def run(arguments: Namespace) -> int:
     print(f"{planned.name}: {complete:,} of {runs:,} runs complete")
     if found := prepared.from_store(board):
         print(found)
-    tell(results.add([prepared.records(board.cycles)], folder))
+    tell(results.add_records([prepared.records(board.cycles)], folder))
     if complete < runs:
         why = "interrupted" if interrupted else "the time budget is used up"
         print(f"{why}; the same command goes on from here")
     return INTERRUPTED if interrupted else 0
 
 
-def tell(merged: Sequence[results.Merged]) -> None:
+def tell(merged: Sequence[results.MergeReport]) -> None:
     """Print what became of merged rows."""
     for part in merged:
         print(part)
@@ -85,8 +85,8 @@ def merge(arguments: Namespace) -> int:
     """Merge files of records into the folder of results."""
     tables = [read_records(file) for file in arguments.files]
     for table in tables:
-        plausible.check(table)
-    tell(results.add(tables, arguments.out or results_folder()))
+        plausible.check_plausible(table)
+    tell(results.add_records(tables, arguments.out or results_folder()))
     return 0
 
 
@@ -125,7 +125,7 @@ def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> 
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         print(f"not in the file, never run or deleted: {'; '.join(missing[:SHOWN])}{more}")
     name = table["experiment"].iloc[0]
-    if file.stem != name and file.stem.partition("+")[0] in names():
+    if file.stem != name and file.stem.partition("+")[0] in experiment_names():
         print(f"the file is named after the experiment '{file.stem}', and its rows after '{name}'")
         return False
     confirmed = confirmed_name(table, settings)

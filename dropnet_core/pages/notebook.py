@@ -14,7 +14,7 @@ from dropnet_core.analysis.stats import INTERVALS, QUANTITIES
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
 from dropnet_core.basics.plural import counted
-from dropnet_core.experiments.experiment import names
+from dropnet_core.experiments.experiment import experiment_names
 from dropnet_core.experiments.records import distinct_trainings, read_records
 from dropnet_core.experiments.results import time_spent
 from dropnet_core.figures.descriptions import SIZES
@@ -105,7 +105,7 @@ def check_file(file: str) -> None:
 
 def with_records() -> list[str]:
     """The experiments of the table, and others whose records are among the results."""
-    return [*names(), *(file.stem for file in results_folder().glob("*.csv"))]
+    return [*experiment_names(), *(file.stem for file in results_folder().glob("*.csv"))]
 
 
 CHECKS: dict[str, Callable[[Any], object]] = {

@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import display
 
 from dropnet_core.analysis import published, stats
-from dropnet_core.experiments.making import same_making
+from dropnet_core.experiments.making import check_same_settings
 from dropnet_core.figures import plots
 from dropnet_core.pages.notebook import PAGE_WIDTH, earlier_records, provenance
 
@@ -86,5 +86,5 @@ def score_and_allocation(network: str) -> pd.DataFrame | None:
     if control is None or paper is None:
         return control
     chance = paper[paper["curve"] == "random_layer"].assign(experiment=f"control-{network}")
-    same_making(control, chance)
+    check_same_settings(control, chance)
     return pd.concat([control, chance], ignore_index=True)

@@ -13,9 +13,9 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.provenance import KERNELS, rounding
 from dropnet_core.basics.streams import stream
 from dropnet_core.data import DataSet
-from dropnet_core.experiments.experiment import Experiment, experiment, names
-from dropnet_core.experiments.making import named_in_curve
-from dropnet_core.experiments.plausible import dicts, faults_of_row
+from dropnet_core.experiments.experiment import Experiment, experiment, experiment_names
+from dropnet_core.experiments.making import columns_in_curve
+from dropnet_core.experiments.plausible import faults_of_row, row_dicts
 from dropnet_core.experiments.records import KEY, PROVENANCE, RECORD_COLUMNS, file_texts, is_complete, record_of, run_of
 from dropnet_core.recipe import Recipe
 from dropnet_core.running.run import Prepared
@@ -76,7 +76,7 @@ def planned_experiment(table: pd.DataFrame, settings: dict[str, Any]) -> Experim
     """
     first = table.iloc[0]
     name, base = str(first["experiment"]), str(first["experiment"]).partition("+")[0]
-    recipe = experiment(base).recipe if base in names() else Recipe()
+    recipe = experiment(base).recipe if base in experiment_names() else Recipe()
     planned = Experiment(
         name, first["data"], first["network"], (first["metric"],), (0,), (first["selection"],), recipe=recipe
     ).with_settings(settings)
@@ -97,7 +97,7 @@ def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None
     """
     first = table.iloc[0]
     name, base = str(first["experiment"]), str(first["experiment"]).partition("+")[0]
-    if base == name or base not in names():
+    if base == name or base not in experiment_names():
         return True
     found = {column: first[column] for column in ("data", "network", "schedule")}
     varied: dict[str, tuple[Any, ...]] = {
@@ -114,7 +114,7 @@ def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None
         return True
     if name in (base_experiment.variant(each).name for each in (found | varied | settings, found | settings | varied)):
         return True
-    named = set[str]().union(*(named_in_curve(record) or () for record in dicts(table.drop_duplicates("curve"))))
+    named = set[str]().union(*(columns_in_curve(record) or () for record in row_dicts(table.drop_duplicates("curve"))))
     # One value that the curves do not name is the only one: a curve names what has several.
     several = [setting for setting, column in VARIED.items() if column in (*named, "metric", "initial")]
     may_lack = any(lists[setting] != set(varied[setting]) for setting in several)
@@ -128,7 +128,7 @@ def not_there(table: pd.DataFrame) -> list[str]:
     there only what lies between its own seeds, or stands in some of them, can be missed.
     """
     name = table["experiment"].iloc[0]
-    planned = experiment(name) if name in names() else None
+    planned = experiment(name) if name in experiment_names() else None
     there = dict.fromkeys(table["curve"])
     curves = dict.fromkeys(map(planned.curve, planned.runs())) if planned else there
     said = [f"{curve}: all its runs" for curve in curves if curve not in there]
@@ -161,7 +161,7 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
         if set(part["data_sha256"]) != {prepared.data.sha256}:
             raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
         # As far as each row's cycle.
-        runs = [run_of(record, Stop("cycles", record["cycle"] + 1), own.recipe) for record in dicts(part)]
+        runs = [run_of(record, Stop("cycles", record["cycle"] + 1), own.recipe) for record in row_dicts(part)]
         wrong = {row: next(faults_of_row(dict(record), prepared.network), "") for row, record in part.iterrows()}
         with tempfile.TemporaryDirectory() as folder:
             board = Board(Store(Path(folder) / "verification.sqlite"), prepared.data.sha256)

@@ -11,7 +11,7 @@ import pandas as pd
 from dropnet_core.analysis.estimates import Estimate
 from dropnet_core.analysis.stats import interpolation
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.counting import course, whole_to
+from dropnet_core.experiments.counting import last_full_fraction, table_fractions
 from dropnet_core.verdicts.claims import Window
 
 POINTS = 200  # of an average over a window, equally spaced in ln(fraction)
@@ -114,7 +114,9 @@ class Seeds:
                 status = rows.pivot(index="seed", columns="cycle", values="status").reindex(seeds)
                 ended = (status == "diverged").any(axis=1)
                 if ended.any():  # perhaps no seed has the smaller networks
-                    x = np.append(x, [ahead for ahead in course(name, str(curve)) if ahead < x[-1] * (1 - 1e-6)])
+                    x = np.append(
+                        x, [ahead for ahead in table_fractions(name, str(curve)) if ahead < x[-1] * (1 - 1e-6)]
+                    )
                     new = [int(fractions.index[-1]) + 1 + i for i in range(len(x) - len(fractions))]
                     values, status = (table.reindex(columns=[*table, *new]) for table in (values, status))
                 values, status = (table.where(~ended, table.ffill(axis=1), axis=0) for table in (values, status))
@@ -171,13 +173,13 @@ class Seeds:
 
 
 def common_window(evidence: Evidence, window: Window, curves: Iterable[str]) -> Window:
-    """The window on which these curves may be compared: not below the end of `whole_to` of any of them.
+    """The window on which these curves may be compared: not below the end of `last_full_fraction` of any of them.
 
     Raises Missing if nothing of it is left.
     """
     if not isinstance(window, tuple):
         return window
-    low = max(window[0], *(whole_to(evidence.experiment, curve) for curve in curves))
+    low = max(window[0], *(last_full_fraction(evidence.experiment, curve) for curve in curves))
     if low >= window[1]:
         raise Missing(f"a layer is empty by counting alone everywhere below {low:.3g}")
     return low, window[1]

@@ -16,8 +16,8 @@ import pandas as pd
 
 from dropnet_core.basics.errors import unknown
 from dropnet_core.basics.places import results_folder
-from dropnet_core.experiments.experiment import experiment, names
-from dropnet_core.experiments.results import earlier
+from dropnet_core.experiments.experiment import experiment, experiment_names
+from dropnet_core.experiments.results import stored_records
 from dropnet_core.verdicts import printed
 from dropnet_core.verdicts.claims import claims
 from dropnet_core.verdicts.evidence import Evidence, Missing, Seeds
@@ -38,7 +38,7 @@ Files = Callable[[str], pd.DataFrame]
 
 def files_of(folder: Path) -> Files:
     """The records in a folder, each file read once. Raises InputError, naming the line, if a file is damaged."""
-    return cache(lambda name: earlier(name, folder))
+    return cache(lambda name: stored_records(name, folder))
 
 
 def from_records(files: Files) -> Source:
@@ -62,7 +62,7 @@ def other_reading(name: str) -> tuple[str, str] | None:
     this experiment's. ("probe-selection-fc40-fc40", "@exact") for mnist-fc40-fc40; None where there is none.
     """
     one = experiment(name)
-    for probe in map(experiment, names()):
+    for probe in map(experiment, experiment_names()):
         for field in ("selection", "score"):
             (own, *more), both = getattr(one, field), getattr(probe, field)
             alike = ("data", "network", "p", "schedule", "initial", "stops", "recipe", "selection", "score")
@@ -211,7 +211,7 @@ def scorecard(folder: Path | None = None) -> Scorecard:
     damaged, naming it and the line.
     """
     files = files_of(folder or results_folder())
-    swapped = {name for name in names() if (other := other_reading(name)) and len(files(other[0]))}
+    swapped = {name for name in experiment_names() if (other := other_reading(name)) and len(files(other[0]))}
     among = [claim for claim in claims() if claim.kind == "tested" and swapped & set(claim.experiments)]
     return Scorecard(
         judge_all(claims(), from_records(files)),
