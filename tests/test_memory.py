@@ -23,7 +23,7 @@ from dropnet_core.engines.memory import (
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import describe, initial_weights
 from dropnet_core.recipe import Recipe
-from dropnet_core.running.run import Prepared
+from dropnet_core.running.run import PreparedExperiment
 from dropnet_core.runs import Job
 from dropnet_core.training import large_batches
 
@@ -169,9 +169,9 @@ def test_memory_is_checked_for_the_engine_that_is_chosen(images, free, monkeypat
     assert max(step_bytes(network, 256), pass_bytes(network, 250)) < masked - 1
     free(masked - 1)
     trial = small(network="vgg19/8", recipe=Recipe(batch_size=256))
-    assert Prepared.of(trial, device="cpu").engine == "compact"
+    assert PreparedExperiment.of(trial, device="cpu").engine == "compact"
     with pytest.raises(InputError, match="set batch_size=128"):
-        Prepared.of(trial, "reference", "cpu")
+        PreparedExperiment.of(trial, "reference", "cpu")
 
 
 @pytest.mark.parametrize("name", ["fc40-fc20", "conv8-conv4-fc9"])

@@ -150,7 +150,7 @@ def test_the_default_device_may_be_named(monkeypatch):
 
 
 def test_an_interruption_leaves_a_sound_board(monkeypatch, tmp_path):
-    prepared = running.Prepared.of(small())
+    prepared = running.PreparedExperiment.of(small())
     board = prepared.board(Store())
     deliver = board.deliver
 

@@ -71,6 +71,6 @@ def test_what_is_missing_in_the_store_is_trained_and_nothing_else(tmp_path):
     ],
 )
 def test_a_run_that_is_not_there_or_not_alone_is_refused_before_training(changed, metric, seed, cause, monkeypatch):
-    monkeypatch.setattr("dropnet_core.running.smaller.Prepared", None)
+    monkeypatch.setattr("dropnet_core.running.smaller.PreparedExperiment", None)
     with pytest.raises(InputError, match=cause):
         smaller_network(small(**changed), metric, seed)

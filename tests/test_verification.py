@@ -11,7 +11,7 @@ from dropnet_core.experiments.plausible import faults
 from dropnet_core.experiments.records import read_records, write_records
 from dropnet_core.running.run import run
 from dropnet_core.running.store import Store
-from dropnet_core.running.verification import by_lot, compared, confirmed_name, not_there, verify
+from dropnet_core.running.verification import compare_record, confirmed_name, missing_parts, random_rows, verify
 from dropnet_core.stops import Stop
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -157,26 +157,26 @@ def test_an_accuracy_that_losses_contradict_is_no_rounding(table, tiny, changes,
             was[column] = "ok" if now[column] == "collapsed" else "collapsed"
         else:
             was[column] = was[column] * value if column.endswith("loss") else value
-    verdict = compared(was, now, "", small().recipe, tiny)
+    verdict = compare_record(was, now, "", small().recipe, tiny)
     assert verdict.failed == bool(fault) and fault in verdict.fault and not (fault == "" and verdict.fault)
     if fault:
         assert verdict.grade == "different"
 
 
 def test_what_a_file_lacks_is_named(table):
-    assert not_there(table) == []
+    assert missing_parts(table) == []
     run = table[(table["seed"] == 1) & (table["metric"] == "max_layer")]
-    assert not_there(table.drop(index=run.index)) == ["max_layer, seed 1: the whole run"]
-    assert not_there(table.drop(index=run.index[-1])) == ["max_layer, seed 1: what follows cycle 2"]
-    assert not_there(table.assign(seed=table["seed"].replace(1, 9))) == ["seeds 1 to 8"]
-    assert not_there(table[table["seed"] == 1]) == []  # no table tells where its seeds begin
+    assert missing_parts(table.drop(index=run.index)) == ["max_layer, seed 1: the whole run"]
+    assert missing_parts(table.drop(index=run.index[-1])) == ["max_layer, seed 1: what follows cycle 2"]
+    assert missing_parts(table.assign(seed=table["seed"].replace(1, 9))) == ["seeds 1 to 8"]
+    assert missing_parts(table[table["seed"] == 1]) == []  # no table tells where its seeds begin
 
 
 def test_the_table_tells_which_curves_and_seeds_a_file_lacks():
     table = read_records(RESULTS / "mnist-fc40-fc40.csv")
-    assert not_there(table) == []
-    assert not_there(table[(table["metric"] != "max") & (table["seed"] != 3)]) == ["max: all its runs", "seed 3"]
-    assert not_there(table[table["seed"] > 1]) == ["seeds 0 to 1"]
+    assert missing_parts(table) == []
+    assert missing_parts(table[(table["metric"] != "max") & (table["seed"] != 3)]) == ["max: all its runs", "seed 3"]
+    assert missing_parts(table[table["seed"] > 1]) == ["seeds 0 to 1"]
 
 
 def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of):
@@ -249,7 +249,7 @@ def test_an_experiment_of_the_table_brings_its_recipe(table_of):
 
 
 def test_rows_are_chosen_by_lot(table):
-    chosen = [by_lot(table, 3, seed).index.tolist() for seed in range(8)]
+    chosen = [random_rows(table, 3, seed).index.tolist() for seed in range(8)]
     assert all(len(rows) == 3 == len(set(rows)) for rows in chosen) and len(set(map(tuple, chosen))) > 4
-    assert by_lot(table, 3, 0).index.tolist() == chosen[0]
-    assert by_lot(table, 99, 0).index.tolist() == table.index.tolist()
+    assert random_rows(table, 3, 0).index.tolist() == chosen[0]
+    assert random_rows(table, 99, 0).index.tolist() == table.index.tolist()

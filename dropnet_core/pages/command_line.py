@@ -19,9 +19,9 @@ from dropnet_core.experiments.records import identity, read_records
 from dropnet_core.experiments.settings import parse_seeds, parse_settings
 from dropnet_core.pages.overview import listing, report
 from dropnet_core.running.forecast import forecast
-from dropnet_core.running.run import Prepared, check_limits
+from dropnet_core.running.run import PreparedExperiment, check_limits
 from dropnet_core.running.store import Store
-from dropnet_core.running.verification import by_lot, confirmed_name, not_there, verify
+from dropnet_core.running.verification import confirmed_name, missing_parts, random_rows, verify
 
 SHOWN = 10  # lines or names at the most, where there may be thousands
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
@@ -39,7 +39,7 @@ def run(arguments: Namespace) -> int:
     folder = arguments.out or results_folder()
     results.check_writable(folder)
     store = Store(arguments.store)
-    prepared = Prepared.of(planned, arguments.engine, arguments.device, arguments.workers)
+    prepared = PreparedExperiment.of(planned, arguments.engine, arguments.device, arguments.workers)
     made = pd.DataFrame([identity(planned, each) for each in planned.runs()])
     check_same_settings(results.stored_records(planned.name, folder), made.assign(data_sha256=prepared.data.sha256))
     if arguments.dry_run:
@@ -103,7 +103,7 @@ def verify_(arguments: Namespace) -> int:
         print(f"{len(found)} of {len(table)} rows cannot come from any run: the file has been changed")
         return 1
     verdicts = []
-    for verdict in verify(by_lot(table, arguments.rows, arguments.seed), settings):
+    for verdict in verify(random_rows(table, arguments.rows, arguments.seed), settings):
         print(verdict, flush=True)
         verdicts.append(verdict)
     unequal = [verdict for verdict in verdicts if verdict.grade != "equal"]
@@ -121,7 +121,7 @@ def verify_(arguments: Namespace) -> int:
 
 def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> bool:
     """Say what the records of one experiment lack, and whether they bear the right name."""
-    if missing := not_there(table):
+    if missing := missing_parts(table):
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         print(f"not in the file, never run or deleted: {'; '.join(missing[:SHOWN])}{more}")
     name = table["experiment"].iloc[0]
