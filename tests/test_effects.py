@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dropnet_core.analysis import effects
-from dropnet_core.analysis.readings import READINGS, Reading, Side
+from dropnet_core.analysis.departures import DEPARTURES, Departure, Side
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.records import KEY, RECORD_COLUMNS, write_records
 from dropnet_core.pages.notebook import PAGE_WIDTH
@@ -32,11 +32,11 @@ def made_up(experiment: str, curves: dict[str, tuple[str, list[list[float]]]]) -
 
 EXACT = [[0.9, 0.8, 0.1], [0.9, 0.7, 0.5]]
 AUTHORS = [[0.9, 0.7, 0.4], [0.9, 0.7, 0.6]]
-SELECTION = Reading(
+SELECTION = Departure(
     "Which units go", "departure-selection", "selection", "run", "", "", "",
     (Side("exact", "trial", "{metric}@exact"), Side("authors", "trial", "{metric}@authors")),
 )  # fmt: skip
-RETURNED = Reading(
+RETURNED = Departure(
     "What a run returns", "departure-result", "stop", "run", "", "", "",
     (Side("one_more", "trial", "{metric}@more", quantity="fraction_remaining"),
      Side("last_good", "trial", "{metric}@good", quantity="fraction_remaining")), returns=True,
@@ -57,7 +57,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_differences_are_those_of_the_seeds_at_the_nearest_cycle() -> None:
-    table = effects.differences(SELECTION, [0.5, 0.25, 0.31])
+    table = effects.departure_differences(SELECTION, [0.5, 0.25, 0.31])
     assert table is not None
     assert table["fraction"].tolist() == [0.6, 0.3]  # 0.25 and 0.31 are one cycle
     assert table["difference"].tolist() == pytest.approx([0.05, -0.2])
@@ -69,7 +69,7 @@ def test_differences_are_those_of_the_seeds_at_the_nearest_cycle() -> None:
 
 
 def test_returned_networks_are_compared_run_by_run() -> None:
-    table = effects.differences(RETURNED, [0.5])
+    table = effects.departure_differences(RETURNED, [0.5])
     assert table is not None
     assert np.isnan(table["fraction"]).all()
     # seed 0 falls at 0.6, seed 1 at 0.3: one_more returns 0.3 and 0.3, last_good 1 and 0.6
@@ -84,7 +84,7 @@ def test_the_largest_difference_stands_for_all() -> None:
 
 def test_without_records_nothing_is_measured(results: Path) -> None:
     (results / "trial.csv").unlink()
-    assert effects.differences(SELECTION, [0.5]) is None
+    assert effects.departure_differences(SELECTION, [0.5]) is None
     assert effects.effect(SELECTION, [0.5]) == "not yet run"
     for title in ("Which units go", "Batches and their order"):
         lines = effects.account(title, [0.5]).splitlines()
@@ -94,14 +94,14 @@ def test_without_records_nothing_is_measured(results: Path) -> None:
 
 def test_the_table_has_a_line_for_each_reading_and_the_same_number_of_cells() -> None:
     lines = effects.table([0.5]).splitlines()
-    assert len(lines) == len(READINGS) + 2
+    assert len(lines) == len(DEPARTURES) + 2
     assert {line.count("|") for line in lines} == {7}
-    for reading, line in zip(READINGS, lines[2:], strict=True):
-        assert reading.title in line and reading.anchor in line
+    for departure, line in zip(DEPARTURES, lines[2:], strict=True):
+        assert departure.title in line and departure.anchor in line
 
 
 def test_an_account_fits_the_page_and_says_which_is_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(effects, "READINGS", (SELECTION, RETURNED))
+    monkeypatch.setattr(effects, "DEPARTURES", (SELECTION, RETURNED))
     first, header, *rows = effects.account("Which units go", [0.5, 0.3]).splitlines()
     assert first == "exact minus authors"
     assert header.split()[-3:] == ["n", "dead", "coded"]

@@ -85,7 +85,7 @@ def test_runs_that_did_not_reach_their_stop_are_left_out() -> None:
 
 def test_a_summary_counts_seeds() -> None:
     table = kappa.summary(kappa.networks(by_kappa(("min", "random"))))
-    assert list(table.columns) == kappa.SUMMARY
+    assert list(table.columns) == kappa.KAPPA_COLUMNS
     assert table["metric"].tolist() == ["min"] * 6 + ["random"] * 6
     row = table[(table["kappa"] == 0.95) & (table["reading"] == "last_good")].iloc[0]
     assert (row["n"], row["units"], row["fewest"], row["most"]) == (2, 7, 6, 8)

@@ -38,26 +38,26 @@ def agreements(compared: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["experiment", "curve", "n"])
 
 
-def noise(comparison: pd.DataFrame) -> pd.Series:
+def noise_bound(comparison: pd.DataFrame) -> pd.Series:
     """How large a difference chance and reading may make at each point: two standard errors and the reading error.
 
     The standard error of the difference comes from our seeds and the drawn bars. One seed shows no spread; there
     the spread of the paper's seeds stands for ours.
     """
-    one = comparison["published_noise"] * np.sqrt(published.SEEDS / comparison["n"])
+    one = comparison["published_noise"] * np.sqrt(published.PUBLISHED_SEEDS / comparison["n"])
     ours = comparison["seed_noise"].fillna(one)
     return ERRORS * np.hypot(ours, comparison["published_noise"]) + comparison["reading_error"]
 
 
 def beyond_noise(compared: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The curves with points that differ by more than `noise`: open questions, the largest difference first.
+    """The curves with points that differ by more than `noise_bound`: open questions, the largest difference first.
 
     Columns: experiment, curve, points, beyond (how many of them), fraction_remaining (of the largest such
     difference), ours, published, difference, noise.
     """
     rows = []
     for name, table in compared.items():
-        table = table.assign(noise=noise(table))
+        table = table.assign(noise=noise_bound(table))
         for curve, points in table.groupby("curve", sort=False):
             open_ones = points[points["difference"].abs() > points["noise"]]
             if len(open_ones):

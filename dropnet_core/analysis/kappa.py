@@ -8,7 +8,7 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.records import KEY, cycle_points, is_complete, returned_records
 from dropnet_core.stops import READINGS, Stop
 
-SUMMARY = (
+KAPPA_COLUMNS = (
     "metric kappa reading n units fewest most parameters share_of_parameters test_accuracy lower upper loss "
     "broken share_collapsed"
 ).split()
@@ -80,7 +80,7 @@ def summary(returned: pd.DataFrame) -> pd.DataFrame:
                 "share_collapsed": share_collapsed(group["status"]),
             }
         )
-    return pd.DataFrame(rows, columns=SUMMARY)
+    return pd.DataFrame(rows, columns=KAPPA_COLUMNS)
 
 
 def first_and_last(records: pd.DataFrame, kappas: list[float]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from dropnet_core.analysis import published
-from dropnet_core.analysis.stats import LEVEL, check
+from dropnet_core.analysis.stats import LEVEL, check_averageable
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
 from dropnet_core.experiments import results
@@ -111,7 +111,7 @@ def ours_of(records: pd.DataFrame) -> dict[str, Plain]:
 
     The means and Student's intervals of `stats.summarise`, all at once. One seed has no interval: null.
     """
-    check(records, SHOWN[0])
+    check_averageable(records, SHOWN[0])
     kept = ["units_remaining", "parameters", "macs", *SHOWN]
     groups = records.assign(dead=records["status"] != "ok").groupby(["curve", "cycle"], sort=False)
     means, deviations, counts, dead = (

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from IPython.core.getipython import get_ipython
 
-from dropnet_core.analysis.stats import INTERVALS, QUANTITIES
+from dropnet_core.analysis.stats import INTERVAL_METHODS, QUANTITY_COLUMNS
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
 from dropnet_core.basics.plural import counted
@@ -109,10 +109,10 @@ def with_records() -> list[str]:
 
 
 CHECKS: dict[str, Callable[[Any], object]] = {
-    "interval": one_of("interval", lambda: list(INTERVALS)),
+    "interval": one_of("interval", lambda: list(INTERVAL_METHODS)),
     "paper": one_of("experiment", with_records),
     "fixed": one_of("experiment", with_records),
-    "quantity": one_of("quantity", lambda: QUANTITIES),
+    "quantity": one_of("quantity", lambda: QUANTITY_COLUMNS),
     "x": one_of("x axis", lambda: list(SIZES)),
     "lowest": lambda value: Stop("fraction", value),
     "fractions": between("fractions", 0, 1),

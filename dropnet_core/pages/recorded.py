@@ -32,8 +32,8 @@ def show(experiment: str, interval: str = "t") -> None:
         print(not_run(experiment))
         return
     print(provenance(records))
-    if (seeds := records["seed"].nunique()) < published.SEEDS:
-        print(f"So far {seeds} of {published.SEEDS} seeds.")
+    if (seeds := records["seed"].nunique()) < published.PUBLISHED_SEEDS:
+        print(f"So far {seeds} of {published.PUBLISHED_SEEDS} seeds.")
     display(plots.accuracy_curves(records, interval=interval, published=published.curves(experiment)))
     agreement = published.agreement(published.compare(records, experiment))
     if len(agreement):
@@ -56,7 +56,7 @@ def differences(
     pairs    heading -> (curve, curve that is subtracted), compared seed by seed
 
     One row for each fraction remaining, interpolated; blank where no seed has both curves. A pair of which
-    a curve is missing has no column. Raises InputError for records that cannot be averaged (`stats.check`).
+    a curve is missing has no column. Raises InputError for records that cannot be averaged (`stats.check_averageable`).
     """
     there = set(records["curve"])
     columns: dict[str, list[str]] = {title: [] for title, pair in pairs.items() if there.issuperset(pair)}

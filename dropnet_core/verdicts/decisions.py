@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dropnet_core.analysis.estimates import FEW, Estimate
+from dropnet_core.analysis.estimates import SEEDS_FOR_P_VALUE, Estimate
 from dropnet_core.analysis.stats import LEVEL
 
 HOLDS, FAILS, SMALL, OPEN = "holds", "fails", "small", "open"
@@ -70,7 +70,7 @@ def below(estimate: Estimate, bound: float, among: int = 1) -> bool:
 
 def significance(gap: Estimate, corrected: float) -> int:
     """1 or -1 if the difference is significantly above or below 0, else 0; below six seeds by the interval alone."""
-    seen = corrected < ALPHA if gap.n >= FEW else above(gap, 0) or below(gap, 0)
+    seen = corrected < ALPHA if gap.n >= SEEDS_FOR_P_VALUE else above(gap, 0) or below(gap, 0)
     return int(np.sign(gap.mean)) if seen else 0
 
 

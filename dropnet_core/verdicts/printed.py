@@ -42,7 +42,7 @@ class Printed:
         for term in self._without_base(terms):
             part = term.weight * weights(self.fractions(term.curve), term.window)
             shares[term.curve] = shares.get(term.curve, np.zeros(len(part))) + part
-        key, n = (self.experiment, frozenset(terms)), published.SEEDS
+        key, n = (self.experiment, frozenset(terms)), published.PUBLISHED_SEEDS
         if any(np.isnan(part).any() for part in shares.values()):
             return Estimate.of(np.empty(0), key)
         total = sum(float(part @ self._curves[curve][1]) for curve, part in shares.items())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dropnet_core.analysis.estimates import FEW
+from dropnet_core.analysis.estimates import SEEDS_FOR_P_VALUE
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.verdicts.claims import Call, Claim
 from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL, Decision, Measured
@@ -111,8 +111,8 @@ def judge(claim: Claim, source: Source) -> Judged:
         else Tested(call, None, part)
         for call, part in zip(claim.calls, measured, strict=True)
     )
-    few = any(test.decision and test.decision.n < FEW for test in tests)
-    reason = f"fewer than {FEW} seeds: t intervals alone" if few else ""
+    few = any(test.decision and test.decision.n < SEEDS_FOR_P_VALUE for test in tests)
+    reason = f"fewer than {SEEDS_FOR_P_VALUE} seeds: t intervals alone" if few else ""
     return Judged(claim, verdict([test.outcome for test in tests], few), tests, reason)
 
 

@@ -1,6 +1,6 @@
-"""Where the paper's text and the authors' code differ, and which option switches each reading.
+"""Where the paper's text and the authors' code differ, and which option switches between them.
 
-READINGS is what the page "As written and as coded" is made of; the page of departures explains each.
+DEPARTURES is what the page "As written and as coded" is made of; the book's page of departures explains each.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Departure:
     """One place where paper and code differ.
 
     title    as the page of departures calls it
@@ -79,25 +79,25 @@ class Reading:
         return [command for command, side in sides.items() if not side.file.is_file()]
 
 
-KAPPA = "{metric}/kappa 0.95 "
-READINGS = (
-    Reading(
+KAPPA_CURVE = "{metric}/kappa 0.95 "
+DEPARTURES = (
+    Departure(
         "When a run ends", "departure-stop", "stop", "run",
         "accuracy fallen to kappa times its start", "fraction remaining at or below 0.1", "as in each figure",
         (
-            Side("kappa 0.95", "kappa-fc40-fc40", KAPPA + "last_good", quantity="fraction_remaining"),
+            Side("kappa 0.95", "kappa-fc40-fc40", KAPPA_CURVE + "last_good", quantity="fraction_remaining"),
             Side("fraction 0.05", "probe-selection-fc40-fc40", "{metric}@exact", quantity="fraction_remaining"),
         ), ("min", "min_layer", "random"), returns=True,
     ),
-    Reading(
+    Departure(
         "What a run returns", "departure-result", "stop", "run",
         "`one_more` or `already_trained`", "every cycle is a result", "`last_good`",
         (
-            Side("kappa 0.95 one_more", "kappa-fc40-fc40", KAPPA + "one_more"),
-            Side("kappa 0.95 last_good", "kappa-fc40-fc40", KAPPA + "last_good"),
+            Side("kappa 0.95 one_more", "kappa-fc40-fc40", KAPPA_CURVE + "one_more"),
+            Side("kappa 0.95 last_good", "kappa-fc40-fc40", KAPPA_CURVE + "last_good"),
         ), ("min", "min_layer", "random"), returns=True,
     ),
-    Reading(
+    Departure(
         "Which units go", "departure-selection", "selection", "run",
         "the lowest: `exact`", "one of the lowest is spared: `authors`", "as the code in its experiments",
         (
@@ -105,7 +105,7 @@ READINGS = (
             Side("authors", "probe-selection-fc40-fc40", "{metric}@authors"),
         ), ("min", "min_layer", "max", "max_layer"),
     ),
-    Reading(
+    Departure(
         "Who wins a tie", "departure-ties", "selection", "run",
         "chance: `exact`", "chance within a layer, early layers lose first: `authors`", "as for which units go",
         (
@@ -113,7 +113,7 @@ READINGS = (
             Side("authors", "apoz-resnet18", "{metric}"),
         ), ("apoz",),
     ),
-    Reading(
+    Departure(
         "The score of a filter", "departure-filter-score", "score", "run",
         "`mean_of_abs`", "`abs_of_mean`", "`mean_of_abs`",
         (
@@ -121,7 +121,7 @@ READINGS = (
             Side("abs_of_mean", "probe-score-vgg19", "{metric}@abs_of_mean"),
         ), ("min", "min_layer"),
     ),
-    Reading(
+    Departure(
         "Counting zeros", "departure-counting-zeros", "score", "run",
         "single zeros: `mean_of_abs`", "maps of zeros: `abs_of_mean`", "as the code",
         (
@@ -129,7 +129,7 @@ READINGS = (
             Side("abs_of_mean", "probe-apoz-fair", "{metric}@abs_of_mean"),
         ), ("apoz", "apoz_layer"),
     ),
-    Reading(
+    Departure(
         "The oracle's companions", "departure-oracle", "metrics", "run",
         "one unit a cycle: `random`", "one a layer, lowest number first: `random_layer`", "one a layer, at random",
         (
@@ -137,7 +137,7 @@ READINGS = (
             Side("random_layer", "oracle-fc20-fc20", "{metric}_layer"),
         ), ("random",),
     ),
-    Reading(
+    Departure(
         "Last or best epoch", "departure-best-epoch", "best_test_accuracy", "record",
         "at early stopping", "last epoch: `test_accuracy`", "`test_accuracy`",
         (
@@ -145,7 +145,7 @@ READINGS = (
             Side("test_accuracy", "mnist-fc40-fc40", "{metric}"),
         ), ("min", "min_layer", "random", "random_layer"),
     ),
-    Reading(
+    Departure(
         "Batches and their order", "departure-order", "shuffle", "recipe",
         "not said", "the same in every epoch: `false`", "`false`",
         (
@@ -153,7 +153,7 @@ READINGS = (
             Side("false", "reinit-fc20-fc20", "{metric}"),
         ),
     ),
-    Reading(
+    Departure(
         "The range of first weights", "departure-weight-range", "initial", "recipe",
         "not said: `small_reinit`, if built anew", "of the full layer: `reinit`", "of the full layer",
         (
@@ -161,7 +161,7 @@ READINGS = (
             Side("reinit", "probe-shrunk-init-fc20-fc20", "{metric}_reinit"),
         ),
     ),
-    Reading(
+    Departure(
         "The bars", "departure-bars", "interval", "figure",
         "95 % intervals", "1.96 population deviations: `paper`", "`t`",
     ),
