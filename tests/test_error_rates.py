@@ -11,7 +11,7 @@ from dropnet_core.verdicts.claims import parse
 from dropnet_core.verdicts.decisions import OUTCOMES
 from dropnet_core.verdicts.error_rates import (
     CALLS,
-    FAMILY,
+    FAMILY_SIZE,
     error_rates,
     outcomes,
     synthetic,
@@ -73,7 +73,7 @@ def test_true_claims_are_not_called_not_confirmed(wrong):
     assert {(row.test, row.tests, row.dying > 0) for row in wrong.itertuples()} == {
         (test, tests, dying)
         for test in ("PAIR", "EQ", "DROP", "ORDER")
-        for tests in (1, FAMILY)
+        for tests in (1, FAMILY_SIZE)
         for dying in (False, True)
         if not (test == "DROP" and dying)  # its mean loss is then beyond the margin
     }

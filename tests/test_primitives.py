@@ -10,14 +10,14 @@ from made_up_records import FRACTIONS, falling, made_up
 from dropnet_core.basics.errors import InputError
 from dropnet_core.verdicts.claims import parse
 from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL, Decision
-from dropnet_core.verdicts.evidence import Missing, Seeds
-from dropnet_core.verdicts.primitives import measure
+from dropnet_core.verdicts.evidence import MissingEvidence, SeedEvidence
+from dropnet_core.verdicts.primitives import uncorrected_test
 
 
 def decided(text: str, records: pd.DataFrame, corrected: float | None = None) -> Decision:
     """The decision on a call; without a correction the p values are taken as they are."""
     (call,) = parse(text)
-    measured = measure(call, Seeds.of(records))
+    measured = uncorrected_test(call, SeedEvidence.of(records))
     return measured.decide([gap.p_value if corrected is None else corrected for gap in measured.pairs])
 
 
@@ -80,7 +80,7 @@ def test_missing_seeds_leave_the_pairs_there_are() -> None:
     records = made_up({"min": 0.95, "max": 0.9})
     records = records[~((records["curve"] == "max") & (records["seed"] >= 7))]
     assert decided("PAIR(mnist-fc40-fc40; min, max; x=0.1)", records).n == 7
-    with pytest.raises(Missing, match="no seed"):
+    with pytest.raises(MissingEvidence, match="no seed"):
         decided("PAIR(mnist-fc40-fc40; min, max; x=0.01)", records)
 
 
@@ -149,14 +149,16 @@ def test_ties_of_an_order_count_for_nothing_and_stand_in_as_their_mean() -> None
     tied = "ORDER(mnist-fc40-fc40; {min, min_layer} > random > max; 0.05, 0.5)"
     records = made_up({"min": 0.99, "min_layer": 0.81, "random": 0.85, "max": 0.5})
     (call,) = parse(tied)
-    first, last = measure(call, Seeds.of(records)).pairs
+    first, last = uncorrected_test(call, SeedEvidence.of(records)).pairs
     assert first.mean == pytest.approx(0.05) and last.mean == pytest.approx(0.35)  # mean of the tie against random
     assert decided(tied, records).effect == pytest.approx((4 - 1) / 5)  # min_layer lies below random
 
 
 def test_a_tie_of_more_than_two_is_compared_with_what_follows_it() -> None:
     (call,) = parse("ORDER(mnist-fc40-fc40; {min, min_layer, random} > max; 0.05, 0.5)")
-    first, last = measure(call, Seeds.of(made_up({"min": 0.9, "min_layer": 0.8, "random": 0.7, "max": 0.5}))).pairs
+    first, last = uncorrected_test(
+        call, SeedEvidence.of(made_up({"min": 0.9, "min_layer": 0.8, "random": 0.7, "max": 0.5}))
+    ).pairs
     assert first.key == last.key and first.mean == pytest.approx(0.3)
 
 
@@ -195,7 +197,7 @@ def test_cliff_looks_away_where_both_curves_are_dead() -> None:
     found = decided(CLIFF, made_up({"min": 0.11, "max": 0.11}))
     assert found.outcome == OPEN and found.reason.endswith("min not alive at the first cycle")
     assert decided(CLIFF, made_up({"min": 0.12, "max": 0.12})).outcome == FAILS
-    with pytest.raises(Missing, match="no cycle at or below 0.5"):
+    with pytest.raises(MissingEvidence, match="no cycle at or below 0.5"):
         decided(CLIFF, made_up({"max": 0.11}))
 
 
@@ -210,7 +212,7 @@ def test_share_of_seeds_with_an_empty_layer(empty: int, outcome: str) -> None:
     records = made_up({"min": 0.9}, seeds=16)
     records.loc[(records["seed"] < empty) & (records["cycle"] > 5), "units_per_layer"] = "0+3"
     (call,) = parse("SHARE(mnist-fc40-fc40; min; layers=0; x=0.1)")
-    found = measure(call, Seeds.of(records), 0.5).decide([])
+    found = uncorrected_test(call, SeedEvidence.of(records), 0.5).decide([])
     assert (found.outcome, found.n, found.effect) == (outcome, 16, pytest.approx(empty / 16))
 
 
@@ -240,6 +242,6 @@ def test_an_interval_that_fails_a_test_of_its_own_need_not_fail_one_of_twelve(te
     (call,) = parse(text)
     outcomes = []
     for among in (1, 12):
-        measured = measure(call, Seeds.of(records), among=among)
+        measured = uncorrected_test(call, SeedEvidence.of(records), among=among)
         outcomes.append(measured.decide([estimate.p_value for estimate in measured.pairs]).outcome)
     assert outcomes == [FAILS, OPEN]

@@ -12,7 +12,7 @@ from dropnet_core.experiments.records import RECORD_COLUMNS, numeric_columns
 from dropnet_core.verdicts import printed
 from dropnet_core.verdicts import scorecard as module
 from dropnet_core.verdicts.claims import claims
-from dropnet_core.verdicts.scorecard import SOURCES, TESTS, other_reading, scorecard
+from dropnet_core.verdicts.scorecard import SOURCES, TEST_COLUMNS, other_reading, scorecard
 from dropnet_core.verdicts.verdict import judge_all
 
 SIX = {"min_layer": 0.9, "min": 0.87, "random_layer": 0.84, "max_layer": 0.81, "random": 0.78}
@@ -77,7 +77,7 @@ def test_the_other_reading_is_judged_and_its_difference_flagged(card):
 
 def test_one_row_for_each_test(card):
     for source in SOURCES:
-        assert list(card.tests(source).columns) == list(TESTS)
+        assert list(card.tests(source).columns) == list(TEST_COLUMNS)
     tests = card.tests().set_index("claim")
     cliff = tests.loc["A2"]
     assert cliff["outcome"] == "holds" and cliff["effect"] > 0.3 and cliff["margin"] == 0.05
@@ -140,7 +140,7 @@ def test_verdicts_of_the_paper_on_its_own_numbers():
         "A8": "not confirmed", "C1": "confirmed", "C4": "partly", "D6": "not confirmed", "J1": "partly",
         "F3": "inconclusive", "D9": "not yet run", "A9": "not tested",
     }  # fmt: skip
-    judged = judge_all([claim for claim in claims() if claim.id in wanted], printed.evidence)
+    judged = judge_all([claim for claim in claims() if claim.id in wanted], printed.paper_evidence)
     assert {name: found.verdict for name, found in judged.items()} == wanted
     stored = judged["C4"].tests[0].decision
     assert stored is not None and stored.effect == pytest.approx(0.063, abs=0.001) and stored.n == 15
