@@ -12,7 +12,7 @@ from image_files import png, written
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import decoded, load, tinyimagenet
 from dropnet_core.data.splits import rows_digest, stratified_rows
-from dropnet_core.data.tinyimagenet import FOLDER, PUBLISHED, Extent, from_files
+from dropnet_core.data.tinyimagenet import FOLDER, PUBLISHED_EXTENT, Extent, from_files
 
 WNIDS = ("n02", "n10", "n01")  # as in wnids.txt, which is not sorted
 SMALL = Extent(classes=3, train=20, test=4)
@@ -55,9 +55,9 @@ def cache(tmp_path) -> Path:
 def test_the_split_of_the_real_one_is_pinned():
     labels = np.repeat(np.arange(200), 500)
     kept, held_out = stratified_rows(labels)
-    assert (rows_digest(kept), rows_digest(held_out)) == PUBLISHED.split
+    assert (rows_digest(kept), rows_digest(held_out)) == PUBLISHED_EXTENT.split
     assert np.bincount(labels[kept]).tolist() == [450] * 200
-    assert (len(kept), len(held_out), PUBLISHED.classes * PUBLISHED.test) == (90_000, 10_000, 10_000)
+    assert (len(kept), len(held_out), PUBLISHED_EXTENT.classes * PUBLISHED_EXTENT.test) == (90_000, 10_000, 10_000)
 
 
 def test_the_original_layout_is_read_and_split(place, cache):
@@ -86,7 +86,7 @@ def test_folder_and_zip_give_the_same_and_grey_becomes_rgb(tmp_path):
 
 def test_images_are_decoded_once_and_then_mapped(place, cache, monkeypatch):
     first = from_files(put(place), cache, SMALL)
-    monkeypatch.setattr(tinyimagenet, "decode", None)  # whoever decodes now fails
+    monkeypatch.setattr(tinyimagenet, "decode_image", None)  # whoever decodes now fails
     again = from_files(place, cache, SMALL)
     assert again.sha256 == first.sha256 and torch.equal(again.train.images, first.train.images)
     assert [file.name for file in cache.parent.iterdir()] == ["decoded"]  # nothing is left beside

@@ -12,7 +12,7 @@ from tiny_runs import NETWORK, made_up_cycles, small
 from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts, shrink
 from dropnet_core.data import load
-from dropnet_core.data.known import KNOWN, Known, images
+from dropnet_core.data.known import KNOWN, Known, split_sizes
 from dropnet_core.experiments import plausible
 from dropnet_core.experiments.plausible import check_plausible, faults, faults_of_row, possible_counts
 from dropnet_core.experiments.records import read_records, records, write_records
@@ -129,7 +129,7 @@ def test_what_no_run_gives_is_found_by_its_row(table_of, tiny, monkeypatch, colu
     found = faults(table, NETWORK)
     assert set(found) <= {1, 2} and 1 in found  # what follows a row that is not its run's is no run either
     # So many images that nine digits tell no whole number of them.
-    known = Known(NETWORK.shape, NETWORK.classes, images(10**9, 10**9, 10**9), tiny.chance, "")
+    known = Known(NETWORK.shape, NETWORK.classes, split_sizes(10**9, 10**9, 10**9), tiny.chance, "")
     monkeypatch.setitem(plausible.KNOWN, "tiny", known)
     plausible.known_network.cache_clear()
     with pytest.raises(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dropnet_core.data import cifar, mnist
+from dropnet_core.data.dataset import SPLIT_NAMES
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,14 @@ class Known:
     sha256: str
 
 
-def images(train: int, validation: int, test: int) -> dict[str, int]:
-    return {"train": train, "validation": validation, "test": test}
+def split_sizes(*counts: int) -> dict[str, int]:
+    """How many images the training, validation and test split have, by the names of the splits."""
+    return dict(zip(SPLIT_NAMES, counts, strict=True))
 
 
 KNOWN = {
-    "mnist": Known((1, 28, 28), 10, images(54_000, 6_000, 10_000), 0.1135, mnist.SHA256),
-    "mnist5k": Known((1, 28, 28), 10, images(5_000, 1_000, 2_000), 0.1, mnist.SHA256_5K),
-    "cifar10": Known((3, 32, 32), 10, images(45_000, 5_000, 10_000), 0.1, cifar.SHA256),
-    "tinyimagenet": Known((3, 64, 64), 200, images(90_000, 10_000, 10_000), 0.005, ""),
+    "mnist": Known((1, 28, 28), 10, split_sizes(54_000, 6_000, 10_000), 0.1135, mnist.MNIST_SHA256),
+    "mnist5k": Known((1, 28, 28), 10, split_sizes(5_000, 1_000, 2_000), 0.1, mnist.MNIST5K_SHA256),
+    "cifar10": Known((3, 32, 32), 10, split_sizes(45_000, 5_000, 10_000), 0.1, cifar.CIFAR10_SHA256),
+    "tinyimagenet": Known((3, 64, 64), 200, split_sizes(90_000, 10_000, 10_000), 0.005, ""),
 }

@@ -15,7 +15,7 @@ DATA_VARIABLE = "DROPNET_DATA"
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFiles:
     """Files of a data set as torchvision lays them out.
 
     dataset  name of the class in torchvision.datasets that downloads them
@@ -30,7 +30,7 @@ class Source:
         return [file for file in self.files if not (folder / file).is_file()]
 
 
-def locate(source: Source) -> Path:
+def locate(source: SourceFiles) -> Path:
     """The folder that holds every file of the source: DROPNET_DATA, else the cache, else a download there.
 
     Raises InputError if DROPNET_DATA names no folder, or if the files are nowhere and cannot be downloaded.
@@ -58,7 +58,7 @@ def data_folders() -> list[Path]:
     return [folder, cache]
 
 
-def download(source: Source, folder: Path) -> None:
+def download(source: SourceFiles, folder: Path) -> None:
     """Fetch the files with torchvision into a folder beside, then move each into place.
 
     A file under its final name is therefore always whole, whatever interrupts the download and however many
@@ -79,7 +79,7 @@ def download(source: Source, folder: Path) -> None:
         ) from error
 
 
-def read_whole(source: Source, folder: Path, file: str) -> bytes:
+def read_whole(source: SourceFiles, folder: Path, file: str) -> bytes:
     """The content of one file of the source. Raises InputError, naming it, if it is not the known file."""
     path, (size, sha256) = folder / file, source.files[file]
     remedy = "delete it, and it is fetched again, or put an intact copy in its place"

@@ -76,7 +76,7 @@ def significance(gap: Estimate, corrected: float) -> int:
 
 
 def lead_outcome(gap: Estimate, corrected: float, margin: float) -> tuple[str, str]:
-    """Outcome and reason of the claim that a difference is above 0, by which margin or none.
+    """Outcome and reason of the claim that a difference is above 0; one below `margin` does not matter.
 
     Nothing but the sign of a significant difference tells holding from failing, so more seeds with the same
     values never turn one into the other.

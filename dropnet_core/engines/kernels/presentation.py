@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dropnet_core.data import DataSet, pixels
-from dropnet_core.data.augmentation import moved
+from dropnet_core.data.augmentation import warp_images
 from dropnet_core.engines.kernels.groups import padded
 from dropnet_core.engines.kernels.lit import index_type, listed
 from dropnet_core.engines.kernels.map_kernels import IMAGES
@@ -58,7 +58,7 @@ class Presentation:
             chosen = order[start : start + step]
             images = split.images[chosen]
             if maps is not None:
-                images = moved(pixels(images, torch.float32), maps[chosen])
+                images = warp_images(pixels(images, torch.float32), maps[chosen])
             yield lay_out(images.numpy(), split.labels[chosen].numpy(), size)
 
 
