@@ -20,7 +20,7 @@ from dropnet_core.running.run import run
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
 
-ARITHMETIC = {"training": "epoch", "evaluation": "judge", "scoring": "observe"}  # methods of the engine's models
+ARITHMETIC = {"training": "epoch", "evaluation": "evaluate", "scoring": "statistics"}  # methods of the engine's models
 
 
 def profile(share: float = 1.0, epochs: int = EPOCHS) -> Iterator[Row]:

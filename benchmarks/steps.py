@@ -12,10 +12,10 @@ from benchmarks.models import ENGINE, Model, digits
 from benchmarks.processes import Crew
 from benchmarks.rows import Row
 from dropnet_core.compaction import compact, counts
-from dropnet_core.engines.kernels.engine import model_of
+from dropnet_core.engines.kernels.engine import kernel_model
 from dropnet_core.engines.kernels.groups import Groups
 from dropnet_core.engines.kernels.lit import Lists
-from dropnet_core.engines.kernels.map_kernels import IMAGES as GROUP
+from dropnet_core.engines.kernels.map_kernels import GROUP as GROUP
 from dropnet_core.networks.plain import Network
 
 BATCH = 32
@@ -38,7 +38,7 @@ def step(model: Model, cycle: int) -> Step:
     """Runs in a process of a crew, with one thread: the mean over some epochs of this cycle's network."""
     (job,) = model.jobs(cycle, 1)
     network, weights = compact(job.network, job.mask, job.first_weights())
-    trained, lay_out = model_of(network, weights, BATCH)
+    trained, lay_out = kernel_model(network, weights, BATCH)
     split, rate = digits(IMAGES).train, job.recipe.learning_rate
     layout = lay_out(split.images.numpy(), split.labels.numpy(), BATCH)
     trained.epoch([layout], rate)  # the first sets things up

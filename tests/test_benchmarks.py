@@ -23,9 +23,9 @@ from benchmarks.speed import OTHERS, Bench, Costs, schedules
 from benchmarks.ways import Seconds
 from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import shrink
-from dropnet_core.engines.kernels.engine import model_of
-from dropnet_core.engines.kernels.groups import grouped
-from dropnet_core.engines.kernels.lit import listed
+from dropnet_core.engines.kernels.engine import kernel_model
+from dropnet_core.engines.kernels.groups import image_groups
+from dropnet_core.engines.kernels.lit import pixel_lists
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import measure
@@ -73,7 +73,7 @@ def lit(count: int, height: int, width: int, *places: tuple[int, int, int]) -> n
 
 def test_products_and_traffic_of_a_dense_network_counted_by_hand():
     network = describe("fc5-fc3", (1, 6, 4), 10)
-    layout = listed(lit(64, 6, 4, (0, 0, 0), (0, 1, 1), (40, 0, 0)), np.zeros(64, np.int64), 32)
+    layout = pixel_lists(lit(64, 6, 4, (0, 0, 0), (0, 1, 1), (40, 0, 0)), np.zeros(64, np.int64), 32)
     assert steps.products(network, layout) == 2 * 3 * 5 + 3 * 64 * (5 * 3 + 3 * 10)
     parameters = 24 * 5 + 5 + 5 * 3 + 3 + 3 * 10 + 10
     by_image = 2 * 4 * (2 + 1)  # two lists, filled up to four entries, each an index and a value
@@ -83,7 +83,7 @@ def test_products_and_traffic_of_a_dense_network_counted_by_hand():
 
 def test_products_and_traffic_of_a_convolutional_network_counted_by_hand():
     network = describe("conv5-conv3-dense4", (1, 12, 10), 10)
-    layout = grouped(lit(64, 12, 10, (0, 0, 0), (40, 5, 5)), np.zeros(64, np.int64), 32)
+    layout = image_groups(lit(64, 12, 10, (0, 0, 0), (40, 5, 5)), np.zeros(64, np.int64), 32)
     live = 1 + 2 * 2  # window i reaches from pixel 2i - 1 to 2i + 2: 0 lies in the first, 5 in the third and fourth
     first, second = 2 * 36 * 5 * live * 32, 3 * 16 * 5 * 3 * (3 * 2) * 64
     dense = 3 * 64 * (3 * (3 * 2) * 4 + 4 * 10)
@@ -98,7 +98,7 @@ def test_a_step_is_one_of_32_images_of_the_network_that_a_cycle_leaves(name):
     model, split = MODELS[name], digits(640).train
     small = shrink(model.network, model.masks[9])
     weights = {key: torch.zeros(shape) for key, shape in small.weight_shapes().items()}
-    _, lay_out = model_of(small, weights, 32)
+    _, lay_out = kernel_model(small, weights, 32)
     layout = lay_out(split.images.numpy(), split.labels.numpy(), 32)
     found = steps.step(model, 9)
     assert found.flops == 2 * steps.products(small, layout) / 20

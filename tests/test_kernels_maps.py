@@ -29,7 +29,7 @@ def test_teach(rows, row):
     a, b, old = whole(draw, rows, IMAGES), whole(draw, IMAGES, row), whole(draw, rows, row)
     memory = Memory()
     c, left, right = (memory.lay(x) for x in (old, a, b))
-    memory.run(kernels.teach, (c, left, right, row, rows))
+    memory.run(kernels.learn_weights, (c, left, right, row, rows))
     np.testing.assert_array_equal(memory.at(c, rows, row), old + a @ b)
 
 
@@ -90,7 +90,7 @@ def test_black_windows_give_what_convolving_them_would(bias):
     made = [memory.room(2, 3, IMAGES, value=9) for _ in range(2)]
     row, plane = 8 * IMAGES, 3 * IMAGES
     memory.run(kernels.convolve, (place, row, 0, 1, weights, biases, 1, 3, made[0], plane, made[0] + plane, plane))
-    memory.run(kernels.blank, (biases, made[1], made[1] + plane, 3))
+    memory.run(kernels.pool_black, (biases, made[1], made[1] + plane, 3))
     found = [memory.at(one, 2, 3, IMAGES) for one in made]
     np.testing.assert_array_equal(*found)
     assert (found[0][0] == max(bias, 0)).all() and (found[0][1] == (0 if bias > 0 else 4)).all()
@@ -99,12 +99,12 @@ def test_black_windows_give_what_convolving_them_would(bias):
 def test_no_windows_are_none():
     memory = Memory()
     place = memory.room(64, value=9)
-    memory.run(kernels.blank, (place, place, place, 0))
+    memory.run(kernels.pool_black, (place, place, place, 0))
     assert (memory.at(place, 64) == 9).all()
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), SIZES)
-def test_what_is_watched_of_windows_is_all_of_the_map(channels, height, width):
+def test_what_is_tallied_of_windows_is_all_of_the_map(channels, height, width):
     """Also the last row and column of odd maps, which pooling leaves out."""
     draw, units = np.random.default_rng(0), 3
     x, w, bias = whole(draw, channels, height, width, IMAGES), whole(draw, units, channels, 9), whole(draw, units)
@@ -112,12 +112,12 @@ def test_what_is_watched_of_windows_is_all_of_the_map(channels, height, width):
     row, channel = padded.shape[2] * IMAGES, padded[0].size
     memory = Memory()
     place, weights, biases, sums = (memory.lay(a) for a in (padded, w, bias, np.zeros((units, 2, IMAGES))))
-    watch = {(2, 2): kernels.watch22, (1, 2): kernels.watch12, (2, 1): kernels.watch21, (1, 1): kernels.watch11}
+    tally = {(2, 2): kernels.tally22, (1, 2): kernels.tally12, (2, 1): kernels.tally21, (1, 1): kernels.tally11}
     for i in range(0, height, 2):
         for j in range(0, width, 2):
             inside = min(2, height - i), min(2, width - j)
             at = place + i * row + j * IMAGES
-            memory.run(watch[inside], (at, row, channel, channels, weights, biases, units, 1, sums))
+            memory.run(tally[inside], (at, row, channel, channels, weights, biases, units, 1, sums))
     filters, shift = torch.tensor(w.reshape(units, channels, 3, 3)).double(), torch.tensor(bias).double()
     value = images_last(F.relu(F.conv2d(images_first(x), filters, shift, padding=1)))
     np.testing.assert_array_equal(

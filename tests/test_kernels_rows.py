@@ -5,7 +5,15 @@ import pytest
 from kernel_steps import Memory, whole
 
 from dropnet_core.engines.kernels.lit import by_batch, by_image
-from dropnet_core.engines.kernels.row_kernels import learn, learn_lit, look, pass_back, propose, tally, turn
+from dropnet_core.engines.kernels.row_kernels import (
+    dense_slopes,
+    dense_values,
+    learn,
+    learn_lit,
+    lit_values,
+    tally,
+    transpose,
+)
 
 WIDTHS = (4, 8, 12, 16, 24, 36, 40, 104)  # that blocks of 32, 16, 8 and 4 lanes cut in all ways
 TABLE = np.arange(256) % 7 - 3.0  # in place of the brightness, so that products are exact
@@ -31,7 +39,7 @@ def test_look_adds_up_the_lit_pixels(kind, pixels, floor):
         places = [memory.lay(a) for a in (np.zeros((3, row)), w, bias, TABLE, floor)]
         for n, (start, end) in enumerate(zip(lit.starts[:-1], lit.starts[1:], strict=True)):
             spot = (row, places[0] + n * row, *places[1:4], int(start), int(end - start) // 4, places[4])
-            memory.run(look, (lit.pixels, lit.values), spot)
+            memory.run(lit_values, (lit.pixels, lit.values), spot)
         np.testing.assert_array_equal(memory.at(places[0], 3, row), np.maximum(floor, numbers @ w + bias))
 
 
@@ -72,13 +80,13 @@ def test_products_of_rows(rows):
                 c, left, right, extra, gate = (memory.lay(x) for x in (old, lying, b, bias, value))
                 floors = memory.lay([0, -np.inf])
                 shape = (row, c, left, a_row, a_step, right, rows, depth)
-                memory.run(propose, (*shape, extra, 0, floors))
+                memory.run(dense_values, (*shape, extra, 0, floors))
                 np.testing.assert_array_equal(memory.at(c, rows, row), np.maximum(0, a @ b + bias))
-                memory.run(propose, (*shape, extra, 0, floors + 1))
+                memory.run(dense_values, (*shape, extra, 0, floors + 1))
                 np.testing.assert_array_equal(memory.at(c, rows, row), a @ b + bias)
                 memory.run(learn, (*shape, extra, 0, floors))
                 np.testing.assert_array_equal(memory.at(c, rows, row), 2 * (a @ b) + bias)
-                memory.run(pass_back, (*shape, gate, row, floors))
+                memory.run(dense_slopes, (*shape, gate, row, floors))
                 np.testing.assert_array_equal(memory.at(c, rows, row), np.where(value > 0, a @ b, 0))
 
 
@@ -91,7 +99,7 @@ def test_products_of_rows_keep_what_is_no_number():
         memory.room(4),
         memory.lay(0),
     )
-    memory.run(propose, (4, c, a, 1, 1, b, 1, 1, bias, 0, floor))
+    memory.run(dense_values, (4, c, a, 1, 1, b, 1, 1, bias, 0, floor))
     assert np.isnan(memory.at(c, 4)).all()
 
 
@@ -115,7 +123,7 @@ def test_turn_swaps_rows_and_columns(rows, columns):
     a = whole(draw, high, wide + 8)
     memory = Memory()
     place, to = memory.lay(a), memory.room(wide, high + 4, value=9)
-    turn(memory.numbers, place, wide + 8, to, high + 4, rows, columns)
+    transpose(memory.numbers, place, wide + 8, to, high + 4, rows, columns)
     found = memory.at(to, wide, high + 4)
     np.testing.assert_array_equal(found[:, :high], a[:, :wide].T)
     assert (found[:, high:] == 9).all()

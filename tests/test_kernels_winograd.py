@@ -84,7 +84,7 @@ def test_a_tiles_way_back(channels, back, top, left):
 @pytest.mark.parametrize(("channels", "height", "width"), SIZES)
 @pytest.mark.parametrize("units", [1, 2, 5])
 def test_a_layer_of_tiles(channels, height, width, units):
-    """Values, what is watched, what the filters and biases learn, and the slopes of the input by autograd."""
+    """Values, what is tallied, what the filters and biases learn, and the slopes of the input by autograd."""
     draw = np.random.default_rng(units)
     x, w, bias = whole(draw, channels, height, width, IMAGES), whole(draw, units, channels, 3, 3), whole(draw, units)
     padded, (down, right) = bordered(x), (height // 2, width // 2)
@@ -100,9 +100,9 @@ def test_a_layer_of_tiles(channels, height, width, units):
     v, u, m = memory.room(16, filters), memory.room(16, tiles, channels, IMAGES), memory.room(16, units + 1, IMAGES)
     y, winner = memory.room(units, down, right, IMAGES), memory.room(units, down, right, IMAGES)
     sums = memory.room(units, 2, IMAGES)
-    watch = {
-        (2, 2): tiled.watch_tile22, (1, 2): tiled.watch_tile12,
-        (2, 1): tiled.watch_tile21, (1, 1): tiled.watch_tile11,
+    tally = {
+        (2, 2): tiled.tally_tile22, (1, 2): tiled.tally_tile12,
+        (2, 1): tiled.tally_tile21, (1, 1): tiled.tally_tile11,
     }  # fmt: skip
     memory.run(tiled.transform_filters, (v, weights, filters))
     corners = [(i, j) for i in range(0, height, 2) for j in range(0, width, 2)]
@@ -113,17 +113,17 @@ def test_a_layer_of_tiles(channels, height, width, units):
             shape = (wide, 1, tile + k * plane, units, channels)
             memory.run(kernels.products, (m + k * own, v + k * filters, *shape))
         inside = min(2, height - i), min(2, width - j)
-        memory.run(watch[inside], (m, own, biases, units, sums))
+        memory.run(tally[inside], (m, own, biases, units, sums))
         if inside == (2, 2):
             at = (i // 2 * right + j // 2) * IMAGES
-            memory.run(tiled.settle, (m, own, biases, units, y + at, pooled, winner + at, pooled))
+            memory.run(tiled.pool_tile, (m, own, biases, units, y + at, pooled, winner + at, pooled))
     exact = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (w, bias)]
     pixels = images_first(x).requires_grad_()
     before = F.relu(F.conv2d(pixels, exact[0], exact[1], padding=1))
     value, seen = F.max_pool2d(before, 2), images_last(before.detach())
     np.testing.assert_array_equal(memory.at(y, units, down, right, IMAGES), images_last(value.detach()))
-    watched = np.stack([seen.sum((1, 2)), (seen == 0).sum((1, 2))], axis=1)
-    np.testing.assert_array_equal(memory.at(sums, units, 2, IMAGES), watched)
+    tallied = np.stack([seen.sum((1, 2)), (seen == 0).sum((1, 2))], axis=1)
+    np.testing.assert_array_equal(memory.at(sums, units, 2, IMAGES), tallied)
 
     slopes = whole(draw, units, down, right, IMAGES)
     gradients = torch.autograd.grad(value, [*exact, pixels], images_first(slopes))
@@ -136,13 +136,13 @@ def test_a_layer_of_tiles(channels, height, width, units):
     for t, (i, j) in enumerate(corners):
         if i // 2 < down and j // 2 < right:
             at = (i // 2 * right + j // 2) * IMAGES
-            memory.run(tiled.unsettle, (slope + at, pooled, winner + at, pooled, m, own, units))
+            memory.run(tiled.unpool_tile, (slope + at, pooled, winner + at, pooled, m, own, units))
             for k in range(16):
                 pixels_first = np.zeros((IMAGES, wide), np.float32)
                 tile = u + k * plane + t * channels * IMAGES
                 pixels_first[:, :channels] = memory.at(tile, channels, IMAGES).T
                 memory.numbers[turned : turned + pixels_first.size] = pixels_first.ravel()
-                memory.run(kernels.teach, (learnt + k * filters, m + k * own, turned, wide, units))
+                memory.run(kernels.learn_weights, (learnt + k * filters, m + k * own, turned, wide, units))
                 shape = (1, wide, m + k * own, channels, units)
                 memory.run(kernels.products, (back + k * channels * IMAGES, v + k * filters, *shape))
             to = pixel_slopes + i * row + j * IMAGES

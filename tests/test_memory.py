@@ -6,7 +6,7 @@ from tiny_runs import small
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DATA_SETS, DataSet, Split
 from dropnet_core.engines import memory
-from dropnet_core.engines.kernels.engine import bytes_of_model, model_of
+from dropnet_core.engines.kernels.engine import bytes_of_model, kernel_model
 from dropnet_core.engines.kernels.lit import Lists
 from dropnet_core.engines.kernels.presentation import Presentation
 from dropnet_core.engines.memory import (
@@ -187,7 +187,7 @@ def test_what_the_kernels_hold_is_what_their_check_predicts(name, batch, free):
         split.images[:, :, 7:] = 0
     data = DataSet.of("stripes", train, few, few, classes=2)
     network, recipe = describe(name, data.shape, data.classes), Recipe(batch_size=batch)
-    model, lay_out = model_of(network, initial_weights(network, 0), batch)
+    model, lay_out = kernel_model(network, initial_weights(network, 0), batch)
     assert bytes_of_model(network, batch) == model.memory.nbytes
     presented = Presentation(data)
     layouts = [presented.part(part, lay_out, batch) for part in data.parts]
