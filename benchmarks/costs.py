@@ -14,7 +14,9 @@ class TrainingTime:
     around: float
 
     @classmethod
-    def of(cls, one: float, three: float, networks: int, scale: float, at_once: int, compiles: bool = False) -> "Cost":
+    def of(
+        cls, one: float, three: float, networks: int, scale: float, at_once: int, compiles: bool = False
+    ) -> "TrainingTime":
         """The cost from the seconds of trainings of one epoch and of three.
 
         networks  trained in each measurement

@@ -61,7 +61,7 @@ class PaperModel:
         last = len(self.masks) - 1
         return sorted({*range(0, last, self.every), last})
 
-    def roughly(self) -> "Model":
+    def roughly(self) -> "PaperModel":
         """The same model, measured on few images, at its first and its last cycle."""
         return replace(self, images=self.images // 4, every=len(self.masks))
 
