@@ -128,7 +128,7 @@ def test_a_worker_without_work_waits_while_others_may_bring_some(pair, board):
     worker, far = pair
     busy = workers.Worker(worker.connection, worker.process, holds=1)
     board.take(99)
-    worker.asked = 1
+    worker.requested = 1
     workers.send_jobs(worker, board, [worker, busy])
     assert not far.poll()
     busy.holds = 0
@@ -159,7 +159,7 @@ def test_a_worker_leaves_in_peace_or_not(pair, board):
 def test_a_worker_that_died_with_a_message_unread_or_half_sent(board):
     for end_badly in (lambda near, far: near.send([]), lambda near, far: far._send(b"\x00\x00\x00\x09half")):
         near, far = Pipe()
-        worker = workers.Worker(near, ended(-9), holds=1, asked=1)
+        worker = workers.Worker(near, ended(-9), holds=1, requested=1)
         end_badly(near, far)
         far.close()
         workers.send_jobs(worker, board, [worker])  # writes to nobody
