@@ -59,12 +59,14 @@ def engine_agreement(seeds: int = 40, networks: Sequence[str] = AGREEMENT_NETWOR
         found = [pair for part in crew.share(accuracies_and_epochs, tasks) for pair in part]
         slow, fast = (np.array(half, dtype=float) for half in (found[:seeds], found[seeds:]))
         for column, (quantity, unit) in enumerate((("test accuracy", "of 1"), ("epochs", "epochs"))):
-            yield from agreement_rows(network, quantity, f"{ENGINE}/reference", slow[:, column], fast[:, column], unit)
+            yield from agreement_rows(
+                network, quantity, f"{ENGINE}/reference", slow=slow[:, column], fast=fast[:, column], unit=unit
+            )
     crew.close()
 
 
 def agreement_rows(
-    network: str, quantity: str, way: str, slow: np.ndarray, fast: np.ndarray, unit: str
+    network: str, quantity: str, way: str, *, slow: np.ndarray, fast: np.ndarray, unit: str
 ) -> Iterator[Row]:
     """The two tests as rows."""
     gap = fast - slow

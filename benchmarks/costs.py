@@ -15,7 +15,7 @@ class TrainingTime:
 
     @classmethod
     def of(
-        cls, one: float, three: float, networks: int, scale: float, at_once: int, compiles: bool = False
+        cls, one: float, three: float, *, networks: int, scale: float, at_once: int, compiles: bool = False
     ) -> "TrainingTime":
         """The cost from the seconds of trainings of one epoch and of three.
 

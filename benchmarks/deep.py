@@ -18,7 +18,7 @@ from dropnet_core.basics.repeatable import repeatable
 from dropnet_core.basics.streams import stream
 from dropnet_core.compaction import compact, counts, shrink
 from dropnet_core.data import DataSet, Split
-from dropnet_core.data.known import KNOWN
+from dropnet_core.data.facts import DATA_FACTS
 from dropnet_core.engines.memory import pass_bytes, step_bytes
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
@@ -30,7 +30,7 @@ from dropnet_core.training import EVALUATION_PIXELS, epoch_plan, evaluate, train
 DEEP_NETWORKS = {"ResNet18": "resnet18", "VGG19": "vgg19"}
 DEEP_FRACTIONS = (1.0, 0.5, 0.25, 0.125)  # of the units, left in every layer
 DEEP_WAYS = ("reference", "compact")
-TINY_IMAGENET = KNOWN["tinyimagenet"]  # whose images and recipe are taken
+TINY_IMAGENET = DATA_FACTS["tinyimagenet"]  # whose images and recipe are taken
 DEEP_RECIPE = Recipe(patience=10, shuffle=True, augment="affine")
 EVALUATED_IMAGES = 32  # images that are evaluated in one measurement
 PASS_IMAGES = EVALUATION_PIXELS // math.prod(TINY_IMAGENET.shape[1:])  # images that are scored at once

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from dropnet_core.data import DataSet, Split, load
-from dropnet_core.data.known import KNOWN
+from dropnet_core.data.facts import DATA_FACTS
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import Network, describe
 from dropnet_core.recipe import Recipe
@@ -15,12 +15,12 @@ from dropnet_core.schedules import fraction
 
 METRIC_COUNT = 6  # the paper's min, max and random, each over the whole network and layer by layer
 P = 0.2  # share of the units left that each cycle drops
-MNIST_IMAGES = tuple(KNOWN["mnist"].images.values())  # of the training, validation and test split
+MNIST_IMAGES = tuple(DATA_FACTS["mnist"].images.values())  # of the training, validation and test split
 TRAINING_EPOCHS = 15  # of one training; what fc40-fc40 takes on MNIST, and alike for all ways
 ENGINE = "kernels"  # what the project trains these networks with
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaperModel:
     """A network of the paper on images of MNIST's shape.
 
@@ -72,9 +72,17 @@ class PaperModel:
 
 
 MODELS = {
-    "model1": PaperModel("Model 1", "fc40-fc40", 0.05, 3200, 4, 8, 2),
-    "model2": PaperModel("Model 2", "conv64-conv32", 0.05, 640, 4, 2, 2),
-    "model3": PaperModel("Model 3", "conv64-conv64-conv128-conv128-dense256", 0.1, 320, 4, 2, 3),
+    "model1": PaperModel(title="Model 1", name="fc40-fc40", stop=0.05, images=3200, more=4, together=8, every=2),
+    "model2": PaperModel(title="Model 2", name="conv64-conv32", stop=0.05, images=640, more=4, together=2, every=2),
+    "model3": PaperModel(
+        title="Model 3",
+        name="conv64-conv64-conv128-conv128-dense256",
+        stop=0.1,
+        images=320,
+        more=4,
+        together=2,
+        every=3,
+    ),
 }
 
 

@@ -106,13 +106,13 @@ def merge_benchmarks(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return new.reset_index(drop=True) if kept.empty else pd.concat([kept, new], ignore_index=True)
 
 
-def as_text(measured: pd.DataFrame) -> str:
+def as_text(table: pd.DataFrame) -> str:
     """The table for a terminal: medians, and the spread where there is one."""
-    if measured.empty:
+    if table.empty:
         return "nothing was measured"
-    lines = measured[["part", "model", "quantity", "way", "at"]].copy()
-    lines["median"] = measured["value"].map("{:.4g}".format)
-    spread = measured["low"].map("{:.4g}".format) + " to " + measured["high"].map("{:.4g}".format)
-    lines["spread"] = spread.where(measured["rounds"].astype(int) > 1, "")
-    lines["unit"] = measured["unit"]
+    lines = table[["part", "model", "quantity", "way", "at"]].copy()
+    lines["median"] = table["value"].map("{:.4g}".format)
+    spread = table["low"].map("{:.4g}".format) + " to " + table["high"].map("{:.4g}".format)
+    lines["spread"] = spread.where(table["rounds"].astype(int) > 1, "")
+    lines["unit"] = table["unit"]
     return lines.to_string(index=False)

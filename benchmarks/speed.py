@@ -55,7 +55,7 @@ class Bench:
         scale, compiles = MNIST_IMAGES[0] / count, way == "keras"
         return TrainingTimes(
             *(
-                TrainingTime.of(float(a), float(b), networks, scale, at_once, compiles)
+                TrainingTime.of(float(a), float(b), networks=networks, scale=scale, at_once=at_once, compiles=compiles)
                 for a, b, at_once in zip(one, three, (crew.count, cores()), strict=True)
             )
         )

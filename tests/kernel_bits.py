@@ -18,7 +18,7 @@ import torch
 from dropnet_core.data import Split, load
 from dropnet_core.engines.kernels.engine import kernel_model
 from dropnet_core.experiments.experiment import Experiment
-from dropnet_core.experiments.records import PROVENANCE, file_texts
+from dropnet_core.experiments.records import PROVENANCE_COLUMNS, file_texts
 from dropnet_core.networks.plain import describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.running.run import run
@@ -88,7 +88,7 @@ def small_run(network: str, cycles: int) -> Experiment:
 
 def of_records(table: pd.DataFrame) -> str:
     """The hash of records but for where they come from."""
-    written = file_texts(table).drop(columns=PROVENANCE)
+    written = file_texts(table).drop(columns=PROVENANCE_COLUMNS)
     return digest([written.to_csv(index=False).encode()])
 
 

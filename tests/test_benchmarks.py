@@ -127,7 +127,7 @@ def test_shares_are_those_of_the_limits_of_the_same_round(monkeypatch):
             pass
 
     monkeypatch.setattr(steps, "Crew", OneProcess)
-    model = PaperModel("Short", "fc40-fc30", 0.05, 32, 1, 1, 1)
+    model = PaperModel(title="Short", name="fc40-fc30", stop=0.05, images=32, more=1, together=1, every=1)
     found = list(steps.steps([model], rounds=2, every=8))
     shares = [(row.at, row.low, row.high) for row in found if row.quantity == "share of peak arithmetic"]
     assert shares == [("40-30", 0.2, 0.4), ("8-7", 0.1, 0.2), ("4-3", 0.05, 0.1)]
@@ -368,9 +368,13 @@ def test_the_command_keeps_what_it_measures_unless_it_is_quick(tmp_path, monkeyp
 
 def test_the_two_tests_of_agreement():
     slow = np.linspace(0.8, 0.9, 40)
-    same = {r.quantity: r for r in agreement_rows("fc", "test accuracy", "a/b", slow, slow.copy(), "of 1")}
+    same = {
+        r.quantity: r for r in agreement_rows("fc", "test accuracy", "a/b", slow=slow, fast=slow.copy(), unit="of 1")
+    }
     assert same["p value of test accuracy"].value == 1 and same["seeds with equal test accuracy"].value == 1
-    shifted = {r.quantity: r for r in agreement_rows("fc", "test accuracy", "a/b", slow, slow + 0.05, "of 1")}
+    shifted = {
+        r.quantity: r for r in agreement_rows("fc", "test accuracy", "a/b", slow=slow, fast=slow + 0.05, unit="of 1")
+    }
     mean = shifted["mean difference of test accuracy"]
     assert mean.value == pytest.approx(0.05) and mean.low > 0.04 and shifted["p value of test accuracy"].value < 0.01
     masks = [job.mask.units_per_layer for job in agreement_jobs("fc20-fc20", range(2))]

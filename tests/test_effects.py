@@ -9,7 +9,7 @@ import pytest
 from dropnet_core.analysis import effects
 from dropnet_core.analysis.departures import DEPARTURES, Departure, Side
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import KEY, RECORD_COLUMNS, write_records
+from dropnet_core.experiments.records import KEY_COLUMNS, RECORD_COLUMNS, write_records
 from dropnet_core.pages.notebook import PAGE_WIDTH
 
 FRACTIONS = (1.0, 0.6, 0.3)
@@ -21,7 +21,7 @@ def made_up(experiment: str, curves: dict[str, tuple[str, list[list[float]]]]) -
     for curve, (stop, runs) in curves.items():
         for seed, accuracies in enumerate(runs):
             for cycle, accuracy in enumerate(accuracies):
-                row = dict.fromkeys(RECORD_COLUMNS, 1.0) | dict.fromkeys(KEY, "x")
+                row = dict.fromkeys(RECORD_COLUMNS, 1.0) | dict.fromkeys(KEY_COLUMNS, "x")
                 row |= {"experiment": experiment, "curve": curve, "metric": "min", "p": 0.4, "stop": stop}
                 row |= {"seed": seed, "cycle": cycle, "units_per_layer": "1", "selection": curve.partition("@")[2]}
                 row |= {"fraction_remaining": FRACTIONS[cycle], "units_remaining": 10 * FRACTIONS[cycle]}
@@ -33,12 +33,12 @@ def made_up(experiment: str, curves: dict[str, tuple[str, list[list[float]]]]) -
 EXACT = [[0.9, 0.8, 0.1], [0.9, 0.7, 0.5]]
 AUTHORS = [[0.9, 0.7, 0.4], [0.9, 0.7, 0.6]]
 SELECTION = Departure(
-    "Which units go", "departure-selection", "selection", "run", "", "", "",
-    (Side("exact", "trial", "{metric}@exact"), Side("authors", "trial", "{metric}@authors")),
+    "Which units go", "departure-selection", "selection", "run", paper="", code="", default="",
+    sides=(Side("exact", "trial", "{metric}@exact"), Side("authors", "trial", "{metric}@authors")),
 )  # fmt: skip
 RETURNED = Departure(
-    "What a run returns", "departure-result", "stop", "run", "", "", "",
-    (Side("one_more", "trial", "{metric}@more", quantity="fraction_remaining"),
+    "What a run returns", "departure-result", "stop", "run", paper="", code="", default="",
+    sides=(Side("one_more", "trial", "{metric}@more", quantity="fraction_remaining"),
      Side("last_good", "trial", "{metric}@good", quantity="fraction_remaining")), returns=True,
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from dropnet_core.analysis import kappa
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import KEY, RECORD_COLUMNS
+from dropnet_core.experiments.records import KEY_COLUMNS, RECORD_COLUMNS
 from dropnet_core.figures import kappa_plots
 from dropnet_core.figures.charts import Chart
 from dropnet_core.stops import READINGS
@@ -29,7 +29,7 @@ def rows(stop: str, seed: int, cycles: int, metric: str = "min", experiment: str
     made = []
     for cycle in range(cycles):
         accuracy = PATHS[seed][cycle]
-        row: dict[str, object] = dict.fromkeys(RECORD_COLUMNS, 1.0) | dict.fromkeys(KEY, "x")
+        row: dict[str, object] = dict.fromkeys(RECORD_COLUMNS, 1.0) | dict.fromkeys(KEY_COLUMNS, "x")
         row |= {"experiment": experiment, "metric": metric, "curve": f"{metric}/{stop}", "stop": stop, "seed": seed}
         row |= {"cycle": cycle, "units_remaining": UNITS[cycle], "fraction_remaining": UNITS[cycle] / 10}
         row |= {"validation_accuracy": accuracy, "test_accuracy": accuracy - 0.02 * (cycle > 0)}

@@ -12,7 +12,7 @@ from tiny_runs import NETWORK, made_up_cycles, small
 from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts, shrink
 from dropnet_core.data import load
-from dropnet_core.data.known import KNOWN, Known, split_sizes
+from dropnet_core.data.facts import DATA_FACTS, DataFacts, split_sizes
 from dropnet_core.experiments import plausible
 from dropnet_core.experiments.plausible import check_plausible, faults, faults_of_row, possible_counts
 from dropnet_core.experiments.records import read_records, records, write_records
@@ -129,8 +129,8 @@ def test_what_no_run_gives_is_found_by_its_row(table_of, tiny, monkeypatch, colu
     found = faults(table, NETWORK)
     assert set(found) <= {1, 2} and 1 in found  # what follows a row that is not its run's is no run either
     # So many images that nine digits tell no whole number of them.
-    known = Known(NETWORK.shape, NETWORK.classes, split_sizes(10**9, 10**9, 10**9), tiny.chance, "")
-    monkeypatch.setitem(plausible.KNOWN, "tiny", known)
+    known = DataFacts(NETWORK.shape, NETWORK.classes, split_sizes(10**9, 10**9, 10**9), tiny.chance, "")
+    monkeypatch.setitem(plausible.DATA_FACTS, "tiny", known)
     plausible.known_network.cache_clear()
     with pytest.raises(
         InputError, match=f"made.csv, line 3.*{re.escape(words)}.*; no run gives that, so take the file anew"
@@ -162,9 +162,9 @@ def test_known_images_are_counted(row, changes, words):
 
 
 def test_what_is_known_of_the_digits_in_the_package_is_so():
-    data, known = load("mnist5k"), KNOWN["mnist5k"]
+    data, known = load("mnist5k"), DATA_FACTS["mnist5k"]
     counted = {part: len(split) for part, split in data.parts.items()}
-    assert known == Known(data.shape, data.classes, counted, data.chance, data.sha256)
+    assert known == DataFacts(data.shape, data.classes, counted, data.chance, data.sha256)
 
 
 def stopping(stop: str) -> Callable[[pd.DataFrame], pd.DataFrame]:

@@ -202,7 +202,7 @@ def test_cliff_looks_away_where_both_curves_are_dead() -> None:
 
 
 def test_cliff_needs_to_know_the_largest_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dropnet_core.verdicts.primitives.KNOWN", {})
+    monkeypatch.setattr("dropnet_core.verdicts.primitives.DATA_FACTS", {})
     with pytest.raises(InputError, match="largest class of mnist is not known"):
         decided(CLIFF, made_up({"min": 0.9, "max": 0.4}))
 

@@ -9,8 +9,8 @@ from tiny_runs import NETWORK, answer, made_up_cycles, small
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.records import (
-    KEY,
-    PROVENANCE,
+    KEY_COLUMNS,
+    PROVENANCE_COLUMNS,
     RECORD_COLUMNS,
     complete_runs,
     core_seconds,
@@ -49,7 +49,7 @@ def table(table_of):
 
 def test_a_row_for_each_run_and_cycle(table, tiny):
     assert list(table.columns) == RECORD_COLUMNS
-    assert table.groupby(KEY[:-1], dropna=False).ngroups == 4
+    assert table.groupby(KEY_COLUMNS[:-1], dropna=False).ngroups == 4
     first = table.iloc[:4]
     assert first["units_per_layer"].tolist()[0] == "4+3" and first["units_remaining"].tolist() == [7, 5, 3, 2]
     assert first["cycle"].tolist() == [0, 1, 2, 3] and (first["fraction_remaining"] * 7).round(9).tolist() == [
@@ -95,10 +95,10 @@ def test_a_file_keeps_the_records(table_of, tmp_path):
     assert [file.name for file in (tmp_path / "deep").iterdir()] == ["a.csv"]
 
 
-@pytest.mark.parametrize("column", [column for column in RECORD_COLUMNS if column not in PROVENANCE])
+@pytest.mark.parametrize("column", [column for column in RECORD_COLUMNS if column not in PROVENANCE_COLUMNS])
 def test_records_are_the_same_if_all_but_provenance_is(table, column):
     other = table.copy()
-    other[PROVENANCE] = "elsewhere"
+    other[PROVENANCE_COLUMNS] = "elsewhere"
     assert same_records(table, other).all()
     other[column] = other[column].astype(object)
     other.loc[2, column] = 99 if column in numeric_columns() else "other"
@@ -158,7 +158,7 @@ def test_shards_merge_to_the_whole(table_of, tmp_path):
         merged, refused = merge_tables(table[:0], [shard, table[table["seed"] == 0], table])
         assert refused == 0 and len(merged) == len(table)
         assert len(merge_tables(shard, [table[table["seed"] == 1]])[0]) == len(shard)
-        assert same_records(merged.sort_values(KEY), table.sort_values(KEY)).all()
+        assert same_records(merged.sort_values(KEY_COLUMNS), table.sort_values(KEY_COLUMNS)).all()
 
 
 def test_of_two_unequal_rows_the_old_one_stays(table):

@@ -11,7 +11,7 @@ from dropnet_core.experiments.plausible import faults
 from dropnet_core.experiments.records import read_records, write_records
 from dropnet_core.running.run import run
 from dropnet_core.running.store import Store
-from dropnet_core.running.verification import compare_record, confirmed_name, missing_parts, random_rows, verify
+from dropnet_core.running.verification import compare_record, missing_parts, name_matches, random_rows, verify
 from dropnet_core.stops import Stop
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -180,7 +180,7 @@ def test_the_table_tells_which_curves_and_seeds_a_file_lacks():
 
 
 def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of):
-    assert confirmed_name(table_of(), SETTINGS)  # a name without digits
+    assert name_matches(table_of(), SETTINGS)  # a name without digits
     own = small(seeds=0)
     settings = {
         "data": "tiny", "network": "fc4-fc3", "metrics": own.metrics, "selection": own.selection, "p": own.p,
@@ -188,14 +188,14 @@ def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of)
     }  # fmt: skip
     name = experiment("mnist-fc40-fc40").variant(settings).name
     table = table_of(seeds=0).assign(experiment=name)
-    assert confirmed_name(table, SETTINGS)
+    assert name_matches(table, SETTINGS)
     given = SETTINGS | {"metrics": own.metrics}
-    assert confirmed_name(table.assign(score="abs_of_mean"), given) is False
-    assert confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), given) is False
-    assert confirmed_name(table, {"metrics": own.metrics}) is False
+    assert name_matches(table.assign(score="abs_of_mean"), given) is False
+    assert name_matches(table.assign(experiment="mnist-fc40-fc40+123456"), given) is False
+    assert name_matches(table, {"metrics": own.metrics}) is False
     # Without them a metric may be missing that no row is left of.
-    assert confirmed_name(table.assign(score="abs_of_mean"), SETTINGS) is None
-    assert confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS) is None
+    assert name_matches(table.assign(score="abs_of_mean"), SETTINGS) is None
+    assert name_matches(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS) is None
 
 
 @pytest.mark.parametrize("change", ["interrupted", "reordered", "cut off"])
@@ -209,13 +209,13 @@ def test_a_name_that_rows_alone_do_not_explain_is_no_lie(table_of, change):
         "reordered": table[::-1],
         "cut off": table[table["metric"] == "min"][:-1],
     }[change]
-    assert confirmed_name(honest, SETTINGS) is None
-    assert confirmed_name(honest, SETTINGS | {"metrics": own.metrics}) is True
+    assert name_matches(honest, SETTINGS) is None
+    assert name_matches(honest, SETTINGS | {"metrics": own.metrics}) is True
 
 
 def test_the_committed_changed_experiments_bear_the_right_names():
     for name, settings in (("oracle-fc20-fc20+9ea250", {}), ("reinit-fc20-fc20+37d81e", {"shuffle": True})):
-        assert confirmed_name(read_records(RESULTS / f"{name}.csv"), settings)
+        assert name_matches(read_records(RESULTS / f"{name}.csv"), settings)
 
 
 def test_a_run_that_ends_earlier_now_is_different(table):

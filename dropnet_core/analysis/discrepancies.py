@@ -27,15 +27,15 @@ def comparisons(folder: Path | None = None) -> dict[str, pd.DataFrame]:
     return {name: table for name, table in tables.items() if len(table)}
 
 
-def agreements(compared: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def agreements(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One row for each curve and, called "all", each experiment: experiment, then `published.agreement`'s columns.
 
     And n, the seeds of ours.
     """
-    tables = [
-        published.agreement(table).assign(experiment=name, n=int(table["n"].max())) for name, table in compared.items()
+    rows = [
+        published.agreement(table).assign(experiment=name, n=int(table["n"].max())) for name, table in tables.items()
     ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["experiment", "curve", "n"])
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["experiment", "curve", "n"])
 
 
 def noise_bound(comparison: pd.DataFrame) -> pd.Series:
@@ -49,14 +49,14 @@ def noise_bound(comparison: pd.DataFrame) -> pd.Series:
     return ERRORS * np.hypot(ours, comparison["published_noise"]) + comparison["reading_error"]
 
 
-def beyond_noise(compared: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def beyond_noise(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """The curves with points that differ by more than `noise_bound`: open questions, the largest difference first.
 
     Columns: experiment, curve, points, beyond (how many of them), fraction_remaining (of the largest such
     difference), ours, published, difference, noise.
     """
     rows = []
-    for name, table in compared.items():
+    for name, table in tables.items():
         table = table.assign(noise=noise_bound(table))
         for curve, points in table.groupby("curve", sort=False):
             open_ones = points[points["difference"].abs() > points["noise"]]

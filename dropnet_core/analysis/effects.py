@@ -74,7 +74,7 @@ def account(title: str, fractions: Sequence[float]) -> str:
         raise unknown("departure", title, named)
     departure, found = named[title], departure_differences(named[title], fractions)
     if departure.sides is None or found is None:
-        return "\n".join(["not yet run:", *map(wrapped, departure.missing())])
+        return "\n".join(["not yet run:", *map(wrap_command, departure.missing())])
     found[["difference", "lower", "upper"]] = found[["difference", "lower", "upper"]].round(4) + 0.0  # no "-0.0000"
     found["fraction"] = found["fraction"].map(lambda x: "" if np.isnan(x) else f"{x:.3g}")
     formats = {"collapsed": "{:.2f}".format, "collapsed_code": "{:.2f}".format}
@@ -83,7 +83,7 @@ def account(title: str, fractions: Sequence[float]) -> str:
     return f"{' minus '.join(side.value for side in departure.sides)}\n{text}"
 
 
-def wrapped(command: str) -> str:
+def wrap_command(command: str) -> str:
     """A command in lines that fit a page."""
     return fill(command, 64, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 

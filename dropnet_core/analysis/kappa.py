@@ -5,7 +5,7 @@ import pandas as pd
 
 from dropnet_core.analysis.stats import mean, share_collapsed, t_interval
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import KEY, cycle_points, is_complete, returned_records
+from dropnet_core.experiments.records import KEY_COLUMNS, cycle_points, is_complete, returned_records
 from dropnet_core.stops import READINGS, Stop
 
 KAPPA_COLUMNS = (
@@ -27,7 +27,7 @@ def networks(records: pd.DataFrame) -> pd.DataFrame:
     Raises InputError if none was.
     """
     by_kappa = records[records["stop"].str.startswith("kappa ")]
-    ended = [run for _, run in by_kappa.groupby(KEY[:-1], dropna=False, sort=False) if is_complete(run)]
+    ended = [run for _, run in by_kappa.groupby(KEY_COLUMNS[:-1], dropna=False, sort=False) if is_complete(run)]
     if not ended:
         raise InputError(
             "no run of these records was stopped by kappa; run an experiment with stops such as 'kappa 0.95'"
@@ -35,8 +35,8 @@ def networks(records: pd.DataFrame) -> pd.DataFrame:
     chosen = pd.concat(ended)
     stops = {text: Stop.parse(text) for text in chosen["stop"].unique()}
     found = returned_records(chosen)
-    unpruned = chosen[chosen["cycle"] == 0].set_index(KEY[:-1])[["test_accuracy", "parameters"]]
-    start = found[KEY[:-1]].merge(unpruned, left_on=KEY[:-1], right_index=True, how="left")
+    unpruned = chosen[chosen["cycle"] == 0].set_index(KEY_COLUMNS[:-1])[["test_accuracy", "parameters"]]
+    start = found[KEY_COLUMNS[:-1]].merge(unpruned, left_on=KEY_COLUMNS[:-1], right_index=True, how="left")
     kappa = found["stop"].map(lambda text: stops[text].value)
     table = found.assign(
         kappa=kappa,

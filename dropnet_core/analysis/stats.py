@@ -16,7 +16,7 @@ from dropnet_core.basics.streams import stream
 
 LEVEL = 0.95
 EXACT_SEEDS = 20  # up to here all 2^n signs are tried (a million sums); beyond, this many are drawn:
-DRAWN_SIGNS = 99_999
+RANDOM_SIGNS = 99_999
 
 QUANTITY_COLUMNS = (
     "train_accuracy", "validation_accuracy", "test_accuracy", "best_test_accuracy",
@@ -107,7 +107,7 @@ def sign_flip_p_value(differences: ArrayLike) -> float:
     if len(array) > EXACT_SEEDS:
         signs = stream(0, "sign flips")
         drawn = scipy_stats.permutation_test(
-            (array,), np.mean, permutation_type="samples", n_resamples=DRAWN_SIGNS, rng=signs
+            (array,), np.mean, permutation_type="samples", n_resamples=RANDOM_SIGNS, rng=signs
         )
         return float(drawn.pvalue)
     sums = np.zeros(1)

@@ -89,18 +89,18 @@ class Experiment:
         """All runs, seed by seed."""
         return [
             Run(
-                self.name,
-                self.data,
-                self.network,
-                metric,
-                seed,
-                selection,
-                p,
-                self.schedule,
-                score,
-                initial,
-                stop,
-                self.recipe,
+                experiment=self.name,
+                data=self.data,
+                network=self.network,
+                metric=metric,
+                seed=seed,
+                selection=selection,
+                p=p,
+                schedule=self.schedule,
+                score=score,
+                initial=initial,
+                stop=stop,
+                recipe=self.recipe,
             )  # fmt: skip
             for seed, metric, p, selection, score, initial, stop in product(
                 self.seeds, self.metrics, self.p, self.selection, self.score, self.initial, self.stops

@@ -14,11 +14,11 @@ import pandas as pd
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.plural import counted
 from dropnet_core.compaction import counts, cut_off
-from dropnet_core.data.known import KNOWN, Known
+from dropnet_core.data.facts import DATA_FACTS, DataFacts
 from dropnet_core.experiments.counting import LARGE_SHAPE, table_entry, units_left
 from dropnet_core.experiments.experiment import Experiment
 from dropnet_core.experiments.making import columns_in_curve, place_of
-from dropnet_core.experiments.records import FLOAT_FORMAT, KEY, CyclePoint, check_name, has_ended, run_of
+from dropnet_core.experiments.records import FLOAT_FORMAT, KEY_COLUMNS, CyclePoint, check_name, has_ended, run_of
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.networks.plain import Network, describe
@@ -49,7 +49,7 @@ def faults(table: pd.DataFrame, network: Network | None = None) -> dict[int, str
     for row, record in zip(table.index, row_dicts(table), strict=True):
         if fault := next(faults_of_row(record, network), ""):
             found[int(row)] = fault
-    for _, run in table.drop(index=list(found)).groupby(KEY[:-1], dropna=False, sort=False):
+    for _, run in table.drop(index=list(found)).groupby(KEY_COLUMNS[:-1], dropna=False, sort=False):
         for row, fault in faults_of_run(run.sort_values("cycle")):
             found.setdefault(row, fault)
     return found
@@ -71,8 +71,8 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
         return
     if str(stop) != record["stop"]:
         yield f"the stop '{record['stop']}' is written '{stop}'"
-    if planned := table_entry(run.experiment):
-        yield from foreign_values(record, run, planned)
+    if entry := table_entry(run.experiment):
+        yield from foreign_values(record, run, entry)
     elif columns_in_curve(record) is None:
         yield f"'{record['curve']}' is no curve of the metric '{record['metric']}' with these settings"
     yield from impossible_values(record)
@@ -96,33 +96,33 @@ def faults_of_row(record: dict[str, Any], network: Network | None = None) -> Ite
         yield f"the status of '{kept}' is not '{record['status']}'"
 
 
-def foreign_values(record: dict[str, Any], run: Run, planned: Experiment) -> Iterator[str]:
+def foreign_values(record: dict[str, Any], run: Run, entry: Experiment) -> Iterator[str]:
     """What does not belong to the experiment of the table that the row names."""
-    for column, values in table_values(planned).items():
+    for column, values in table_values(entry).items():
         value = f"{record[column]:{FLOAT_FORMAT}}" if column == "p" else record[column]
         if value not in values:
-            yield f"the experiment '{planned.name}' has no {column} '{value}', but {', '.join(sorted(values))}"
-    if record["curve"] != planned.curve(run):
-        yield f"this run of '{planned.name}' belongs to the curve '{planned.curve(run)}', not '{record['curve']}'"
-    if record["epochs"] > planned.recipe.max_epochs:
-        yield f"a training of '{planned.name}' has at most {planned.recipe.max_epochs} epochs, not {record['epochs']}"
+            yield f"the experiment '{entry.name}' has no {column} '{value}', but {', '.join(sorted(values))}"
+    if record["curve"] != entry.curve(run):
+        yield f"this run of '{entry.name}' belongs to the curve '{entry.curve(run)}', not '{record['curve']}'"
+    if record["epochs"] > entry.recipe.max_epochs:
+        yield f"a training of '{entry.name}' has at most {entry.recipe.max_epochs} epochs, not {record['epochs']}"
 
 
 @lru_cache(maxsize=64)
-def table_values(planned: Experiment) -> dict[str, set[str]]:
+def table_values(entry: Experiment) -> dict[str, set[str]]:
     """The values of an experiment in each column that it fixes or varies. Its recipe may be of an older definition."""
     definitions = range(1, Recipe().definition + 1)
     return {
-        "data": {planned.data},
-        "network": {planned.network},
-        "metric": set(planned.metrics),
-        "p": {format(math.nan if p is None else p, FLOAT_FORMAT) for p in planned.p},
-        "schedule": {planned.schedule},
-        "selection": set(planned.selection),
-        "score": set(planned.score),
-        "initial": set(planned.initial),
-        "stop": set(map(str, planned.stops)),
-        "recipe": {replace(planned.recipe, definition=number).digest for number in definitions},
+        "data": {entry.data},
+        "network": {entry.network},
+        "metric": set(entry.metrics),
+        "p": {format(math.nan if p is None else p, FLOAT_FORMAT) for p in entry.p},
+        "schedule": {entry.schedule},
+        "selection": set(entry.selection),
+        "score": set(entry.score),
+        "initial": set(entry.initial),
+        "stop": set(map(str, entry.stops)),
+        "recipe": {replace(entry.recipe, definition=number).digest for number in definitions},
     }
 
 
@@ -150,15 +150,15 @@ def impossible_values(record: dict[str, Any]) -> Iterator[str]:
     for column, digits in (("recipe", 12), ("data_sha256", 64)):
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", record[column]):
             yield f"'{record[column]}' is no {column} of {digits} hexadecimal digits"
-    if record["data"] in KNOWN:
-        yield from impossible_values_on(KNOWN[record["data"]], record)
+    if record["data"] in DATA_FACTS:
+        yield from impossible_values_on(DATA_FACTS[record["data"]], record)
     try:
         datetime.fromisoformat(record["created"])
     except ValueError:
         yield f"'{record['created']}' is no date and time"
 
 
-def impossible_values_on(known: Known, record: dict[str, Any]) -> Iterator[str]:
+def impossible_values_on(known: DataFacts, record: dict[str, Any]) -> Iterator[str]:
     """Values that no network can have on a data set whose images are counted."""
     if known.sha256 and record["data_sha256"] != known.sha256:
         yield f"the data_sha256 is not that of '{record['data']}', which begins with {known.sha256[:12]}"
@@ -190,9 +190,9 @@ def follows_rule(run: Run, metric: str, widths: tuple[int, ...], cycle: int, uni
 def known_network(data: str, name: str) -> Network | None:
     """The network for a data set whose images the package knows without reading them; None for any other."""
     kind, _, first = data.partition(":")
-    if kind not in KNOWN or not re.fullmatch(r"\d{0,5}", first):
+    if kind not in DATA_FACTS or not re.fullmatch(r"\d{0,5}", first):
         return None
-    known = KNOWN[kind]
+    known = DATA_FACTS[kind]
     classes = int(first or known.classes)
     if not 2 <= classes <= known.classes:
         raise InputError(f"'{data}' has no classes to tell apart, or more than the {known.classes} there are")
@@ -246,8 +246,10 @@ def faults_of_run(run: pd.DataFrame) -> Iterator[tuple[int, str]]:
 
 
 def row_dicts(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, each as a dictionary from column to value."""
     return [{str(column): value for column, value in record.items()} for record in table.to_dict("records")]
 
 
 def units_of(record: dict[str, Any]) -> list[int]:
+    """The units of each masked layer, from "40+40"."""
     return [int(units) for units in record["units_per_layer"].split("+")]

@@ -23,13 +23,13 @@ from dropnet_core.runs import LARGEST_SEED, Cycle, Run
 from dropnet_core.stops import Stop
 from dropnet_core.training import status
 
-KEY = [
+KEY_COLUMNS = [
     "experiment", "data", "network", "metric", "p", "schedule", "selection", "score", "initial", "stop",
     "seed", "cycle",
 ]  # fmt: skip
 """The columns that name a row: the run and its cycle."""
 
-PROVENANCE = ["engine", "device", "hardware", "torch", "version", "seconds", "processor_seconds", "created"]
+PROVENANCE_COLUMNS = ["engine", "device", "hardware", "torch", "version", "seconds", "processor_seconds", "created"]
 """Columns that may differ between two makings of the same record."""
 
 LATER_COLUMNS = ["processor_seconds"]
@@ -41,9 +41,9 @@ WHOLE_COLUMNS = ["seed", "cycle", "units_remaining", "epochs", "parameters", "ma
 FLOAT_FORMAT = ".9g"  # the digits that a file keeps
 
 RECORD_COLUMNS = [
-    *KEY[:-1], "curve", "cycle", "units_remaining", "fraction_remaining", "units_per_layer",
+    *KEY_COLUMNS[:-1], "curve", "cycle", "units_remaining", "fraction_remaining", "units_per_layer",
     "train_accuracy", "validation_accuracy", "test_accuracy", "train_loss", "validation_loss", "test_loss",
-    "best_test_accuracy", "epochs", "parameters", "macs", "status", "recipe", "data_sha256", *PROVENANCE,
+    "best_test_accuracy", "epochs", "parameters", "macs", "status", "recipe", "data_sha256", *PROVENANCE_COLUMNS,
 ]  # fmt: skip
 
 
@@ -114,10 +114,9 @@ def run_of(record: Mapping[str, Any], stop: Stop, recipe: Recipe) -> Run:
     p = None if math.isnan(record["p"]) else float(record["p"])
     if record["schedule"] == "one_unit" and p is not None:
         raise InputError(f"where one unit goes there is no p, and here it is {p}")
-    return Run(
-        record["experiment"], record["data"], record["network"], record["metric"], int(record["seed"]),
-        record["selection"], p, record["schedule"], record["score"], record["initial"], stop, recipe,
-    )  # fmt: skip
+    names = "experiment data network metric selection schedule score initial".split()
+    words = {name: record[name] for name in names}
+    return Run(**words, seed=int(record["seed"]), p=p, stop=stop, recipe=recipe)
 
 
 def write_records(table: pd.DataFrame, file: Path) -> None:
@@ -178,7 +177,7 @@ def read_records(file: Path) -> pd.DataFrame:
             said = f"'{table[column][at]}' is no {kind} for {column}; the file is damaged"
             raise InputError(f"{place_of(table, at)}: {said}")
         table[column] = numbers
-    repeated = table.duplicated(KEY)
+    repeated = table.duplicated(KEY_COLUMNS)
     if repeated.any():
         at = int(repeated.to_numpy().argmax())
         raise InputError(f"{file}, line {at + 2}: this run and cycle stands there already; delete one of the two lines")
@@ -192,7 +191,7 @@ def is_whole(text: str) -> bool:
 
 def numeric_columns() -> list[str]:
     """The columns that hold numbers."""
-    words = set(KEY) - {"p", "seed", "cycle"} | set(PROVENANCE) - {"seconds", "processor_seconds"}
+    words = set(KEY_COLUMNS) - {"p", "seed", "cycle"} | set(PROVENANCE_COLUMNS) - {"seconds", "processor_seconds"}
     words |= {"curve", "units_per_layer", "status", "recipe", "data_sha256"}
     return [column for column in RECORD_COLUMNS if column not in words]
 
@@ -202,7 +201,7 @@ def same_records(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
 
     Numbers are compared by the digits that a file keeps.
     """
-    same = [column for column in RECORD_COLUMNS if column not in PROVENANCE]
+    same = [column for column in RECORD_COLUMNS if column not in PROVENANCE_COLUMNS]
     return (file_texts(a[same]) == file_texts(b[same])).all(axis=1)
 
 
@@ -223,7 +222,7 @@ def merge_tables(old: pd.DataFrame, new: Iterable[pd.DataFrame]) -> tuple[pd.Dat
     merged, refused = old, 0
     for table in new:
         check_same_settings(merged, table)
-        keys, table_keys = (pd.MultiIndex.from_frame(file_texts(t[KEY])) for t in (merged, table))
+        keys, table_keys = (pd.MultiIndex.from_frame(file_texts(t[KEY_COLUMNS])) for t in (merged, table))
         both = table_keys.isin(keys)
         ours = merged.set_axis(keys, axis=0).loc[table_keys[both]]
         refused += int((~same_records(ours, table[both])).sum())
@@ -257,7 +256,7 @@ def returned_records(table: pd.DataFrame) -> pd.DataFrame:
     A run that stops at a fraction or a number of cycles returns its last one.
     """
     rows = []
-    for _, run in table.groupby(KEY[:-1], dropna=False, sort=False):
+    for _, run in table.groupby(KEY_COLUMNS[:-1], dropna=False, sort=False):
         run = run.sort_values("cycle")
         rows.append(run.iloc[Stop.parse(run["stop"].iloc[0]).result(cycle_points(run))])
     return pd.DataFrame(rows, columns=table.columns).reset_index(drop=True)
@@ -271,7 +270,7 @@ def cycle_points(run: pd.DataFrame) -> list[CyclePoint]:
 
 def complete_runs(table: pd.DataFrame) -> int:
     """How many runs of these records have all their cycles, judged by their own rows."""
-    return sum(is_complete(run) for _, run in table.groupby(KEY[:-1], dropna=False, sort=False))
+    return sum(is_complete(run) for _, run in table.groupby(KEY_COLUMNS[:-1], dropna=False, sort=False))
 
 
 def is_complete(run: pd.DataFrame) -> bool:

@@ -21,7 +21,7 @@ from dropnet_core.pages.overview import listing, report
 from dropnet_core.running.forecast import forecast
 from dropnet_core.running.run import PreparedExperiment, check_limits
 from dropnet_core.running.store import Store
-from dropnet_core.running.verification import confirmed_name, missing_parts, random_rows, verify
+from dropnet_core.running.verification import missing_parts, name_matches, random_rows, verify
 
 SHOWN = 10  # lines or names at the most, where there may be thousands
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
@@ -128,7 +128,7 @@ def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> 
     if file.stem != name and file.stem.partition("+")[0] in experiment_names():
         print(f"the file is named after the experiment '{file.stem}', and its rows after '{name}'")
         return False
-    confirmed = confirmed_name(table, settings)
+    confirmed = name_matches(table, settings)
     if confirmed is None:
         print(
             f"the name '{name}' cannot be confirmed from these rows alone; repeat all --set of the run, "

@@ -119,6 +119,7 @@ class Store:
         return int(self._database.execute("SELECT count(*) FROM outcomes").fetchone()[0])
 
     def close(self) -> None:
+        """Close the file; the store cannot be used any more."""
         self._database.close()
 
 

@@ -16,14 +16,22 @@ from dropnet_core.data import DataSet
 from dropnet_core.experiments.experiment import Experiment, experiment, experiment_names
 from dropnet_core.experiments.making import columns_in_curve
 from dropnet_core.experiments.plausible import faults_of_row, row_dicts
-from dropnet_core.experiments.records import KEY, PROVENANCE, RECORD_COLUMNS, file_texts, is_complete, record_of, run_of
+from dropnet_core.experiments.records import (
+    KEY_COLUMNS,
+    PROVENANCE_COLUMNS,
+    RECORD_COLUMNS,
+    file_texts,
+    is_complete,
+    record_of,
+    run_of,
+)
 from dropnet_core.recipe import Recipe
 from dropnet_core.running.run import PreparedExperiment
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
 
-COMPARED_COLUMNS = [column for column in RECORD_COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
+COMPARED_COLUMNS = [column for column in RECORD_COLUMNS if column not in (*KEY_COLUMNS, "curve", *PROVENANCE_COLUMNS)]
 RETIRED_ENGINES = {
     "0.1.0": ("stacked", "compact")
 }  # engines of earlier versions that are gone, or had steps of their own
@@ -94,7 +102,7 @@ def experiment_of_records(table: pd.DataFrame, settings: dict[str, Any]) -> Expe
     return planned
 
 
-def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None:
+def name_matches(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None:
     """Whether the digits behind the "+" of a changed experiment's name follow from its rows and these settings.
 
     True for a name without such digits. None where it cannot be told: an interrupted run lacks rows, so they need not
@@ -189,7 +197,7 @@ def compare_record(record: pd.Series, again: pd.Series, fault: str, recipe: Reci
     if not same:  # else any difference is one too many
         fault = fault or unexplained_accuracy(record, again, differing, recipe, data)
     if fault or not all(close(column, record[column], again[column]) for column in differing):
-        moved = not fault and "epochs" in differing and trained_alone(differing)
+        moved = not fault and "epochs" in differing and depends_on_training_alone(differing)
         grade = "stopped at another epoch" if moved else "different"
     return Recomputation(
         f"{record['experiment']} {record['curve']}, seed {record['seed']}, cycle {record['cycle']}",
@@ -225,7 +233,7 @@ def unexplained_accuracy(
     return ""
 
 
-def trained_alone(columns: list[str]) -> bool:
+def depends_on_training_alone(columns: list[str]) -> bool:
     """Whether these columns depend on the training of the row alone, not on what was dropped before."""
     return all(column.endswith(("accuracy", "loss")) or column in ("epochs", "status") for column in columns)
 

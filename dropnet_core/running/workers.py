@@ -54,10 +54,10 @@ def train_for_parent(connection: Connection, data: DataSet, engine: str) -> None
         connection.send(error)
 
 
-def exit_with_parent(asking: BaseProcess | None) -> None:
+def exit_with_parent(parent: BaseProcess | None) -> None:
     """End this process as soon as the asking one is gone, in the middle of a training too: nobody waits for it."""
-    if asking is not None:
-        asking.join()
+    if parent is not None:
+        parent.join()
         os._exit(1)
 
 

@@ -59,6 +59,7 @@ def synthetic(
     effect: float,
     seeds: int,
     draw: np.random.Generator,
+    *,
     curves: str = "ab",
     spread: float = SPREAD,
     dying: str = "",
@@ -85,7 +86,7 @@ def synthetic(
 def _evidence(call: Call, effect: float, seeds: int, draw: np.random.Generator, dying: str = "") -> SeedEvidence:
     """Synthetic records with the curves of a call."""
     curves = "abc" if call.kind == "ORDER" else "ab"
-    made = synthetic(effect, seeds, draw, curves, dying=dying)
+    made = synthetic(effect, seeds, draw, curves=curves, dying=dying)
     return SeedEvidence(call.experiment, {name: (np.array(SYNTHETIC_FRACTIONS), made[name]) for name in curves})
 
 

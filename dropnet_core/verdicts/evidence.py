@@ -126,9 +126,11 @@ class SeedEvidence:
         return cls(name, curves, dead, by_curve)
 
     def curves(self) -> tuple[str, ...]:
+        """Their names, in the order of the records."""
         return tuple(self._curves)
 
     def fractions(self, curve: str) -> np.ndarray:
+        """The fractions remaining of its cycles (cycles,), falling. Raises MissingEvidence for an unknown curve."""
         if curve not in self._curves:
             raise MissingEvidence(f"no records of {curve}")
         return self._curves[curve][0]
@@ -145,6 +147,7 @@ class SeedEvidence:
         return self._curves[term.curve][1][:, used] @ share[used]
 
     def estimate(self, terms: Sequence[Term]) -> Estimate:
+        """The sum of these terms, from the seeds that have all of them. Raises MissingEvidence for an unknown curve."""
         values = np.sum([term.weight * self._values(term) for term in terms], axis=0)
         found = Estimate.of(values, (self.experiment, frozenset(terms)))
         return replace(found, collapsed=self._collapsed(terms, ~np.isnan(values)) if found.n else {})
@@ -156,6 +159,10 @@ class SeedEvidence:
         return {curve: float((self._dead[curve][seeds] @ share).mean()) for curve, share in shares.items()}
 
     def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
+        """In how many seeds one of these layers is empty at fraction x, and how many seeds reach it.
+
+        Raises MissingEvidence where that is not stored, and InputError for a layer that there is not.
+        """
         self.fractions(curve)
         rows = self._rows.get(curve)
         if rows is None or "units_per_layer" not in rows:

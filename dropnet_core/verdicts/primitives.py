@@ -15,7 +15,7 @@ from scipy import stats as scipy_stats
 from dropnet_core.analysis.estimates import Estimate
 from dropnet_core.analysis.stats import LEVEL
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data.known import KNOWN
+from dropnet_core.data.facts import DATA_FACTS
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.training import DEAD_MARGIN
 from dropnet_core.verdicts.claims import Call, Window
@@ -188,9 +188,9 @@ def cliff(call: Call, evidence: Evidence, margin: float, among: int) -> Uncorrec
     (curve,) = call.flat
     assert isinstance(call.window, float)
     data = experiment(call.experiment).data
-    if data not in KNOWN:
-        raise InputError(f"'{call.text}': the largest class of {data} is not known; CLIFF needs {list(KNOWN)}")
-    chance = KNOWN[data].chance
+    if data not in DATA_FACTS:
+        raise InputError(f"'{call.text}': the largest class of {data} is not known; CLIFF needs {list(DATA_FACTS)}")
+    chance = DATA_FACTS[data].chance
     cycles = [float(x) for x in evidence.fractions(curve) if x <= call.window * (1 + 1e-6)]
     others = [name for name in evidence.curves() if name != curve and not name.startswith("max")]
     firsts: list[Estimate] = []

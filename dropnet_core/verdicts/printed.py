@@ -30,14 +30,17 @@ class PrintedEvidence:
             raise MissingEvidence("the paper shows no curves")
 
     def curves(self) -> tuple[str, ...]:
+        """Their names, in the order of the file."""
         return tuple(self._curves)
 
     def fractions(self, curve: str) -> np.ndarray:
+        """The fractions remaining of its cycles (cycles,), falling. Raises MissingEvidence for an unknown curve."""
         if curve not in self._curves:
             raise MissingEvidence(f"the paper shows no curve {curve}")
         return self._curves[curve][0]
 
     def estimate(self, terms: Sequence[Term]) -> Estimate:
+        """The sum of these terms, with the error of its printed bars. Raises MissingEvidence for an unknown curve."""
         shares: dict[str, np.ndarray] = {}  # of each cycle of each curve in the sum
         for term in self._without_base(terms):
             part = term.weight * cycle_weights(self.fractions(term.curve), term.window)
@@ -55,6 +58,7 @@ class PrintedEvidence:
         return whole + [term for term in terms if term.curve != BASE]
 
     def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
+        """Raises MissingEvidence: no figure shows it."""
         raise MissingEvidence("the paper does not show which layers are empty")
 
 

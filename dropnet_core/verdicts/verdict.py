@@ -35,6 +35,7 @@ class CallResult:
 
     @property
     def outcome(self) -> str:
+        """A name in `OUTCOMES`, or that the test has not been run."""
         return self.decision.outcome if self.decision else NOT_RUN
 
     @property

@@ -59,10 +59,10 @@ class Trainer:
         network, weights = compact(job.network, job.mask, job.first_weights())
         model, lay_out = kernel_model(network, weights, self.size(job))
         history, test, best = self.train(job, model, lay_out)
-        seen = self.images.part("train", lay_out, self.size(job))
-        statistics = widened(job.mask, in_masked_layers(job.network, model.statistics(seen)))
+        layout = self.images.part("train", lay_out, self.size(job))
+        statistics = widened(job.mask, in_masked_layers(job.network, model.statistics(layout)))
         if "loss_without" in job.needs:
-            statistics["loss_without"] = loss_without(job, model, seen)
+            statistics["loss_without"] = loss_without(job, model, layout)
         return Outcome(history, *test, best, statistics)
 
     def train(self, job: Job, model: Model, lay_out: LayOut) -> TrainingResult:
@@ -110,11 +110,11 @@ def in_masked_layers(network: Network, layers: list[dict[str, np.ndarray]]) -> S
     return {name: [layers[i][name] for i in network.masked_layers] for name in layers[0]}
 
 
-def loss_without(job: Job, model: Model, seen: object) -> list[np.ndarray]:
+def loss_without(job: Job, model: Model, layout: object) -> list[np.ndarray]:
     """The oracle's statistic (see `dropnet_core.oracle`) of a trained network."""
     losses = [np.zeros(width) for width in job.mask.widths]
     for i, loss, kept in zip(job.network.masked_layers, losses, job.mask.layers, strict=True):
         for own, unit in enumerate(np.flatnonzero(kept)):
             with model.without(i, own):
-                loss[unit] = model.evaluate(seen)[0]
+                loss[unit] = model.evaluate(layout)[0]
     return losses

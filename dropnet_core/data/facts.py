@@ -7,7 +7,7 @@ from dropnet_core.data.dataset import SPLIT_NAMES
 
 
 @dataclass(frozen=True)
-class Known:
+class DataFacts:
     """A data set.
 
     shape    of an image: (channels, height, width)
@@ -28,9 +28,9 @@ def split_sizes(*counts: int) -> dict[str, int]:
     return dict(zip(SPLIT_NAMES, counts, strict=True))
 
 
-KNOWN = {
-    "mnist": Known((1, 28, 28), 10, split_sizes(54_000, 6_000, 10_000), 0.1135, mnist.MNIST_SHA256),
-    "mnist5k": Known((1, 28, 28), 10, split_sizes(5_000, 1_000, 2_000), 0.1, mnist.MNIST5K_SHA256),
-    "cifar10": Known((3, 32, 32), 10, split_sizes(45_000, 5_000, 10_000), 0.1, cifar.CIFAR10_SHA256),
-    "tinyimagenet": Known((3, 64, 64), 200, split_sizes(90_000, 10_000, 10_000), 0.005, ""),
+DATA_FACTS = {
+    "mnist": DataFacts((1, 28, 28), 10, split_sizes(54_000, 6_000, 10_000), 0.1135, mnist.MNIST_SHA256),
+    "mnist5k": DataFacts((1, 28, 28), 10, split_sizes(5_000, 1_000, 2_000), 0.1, mnist.MNIST5K_SHA256),
+    "cifar10": DataFacts((3, 32, 32), 10, split_sizes(45_000, 5_000, 10_000), 0.1, cifar.CIFAR10_SHA256),
+    "tinyimagenet": DataFacts((3, 64, 64), 200, split_sizes(90_000, 10_000, 10_000), 0.005, ""),
 }
