@@ -6,14 +6,14 @@ import pandas as pd
 
 METRICS = ["min", "max", "random", "min_layer", "max_layer", "random_layer"]
 
-FRACTIONS = [1.0, 0.8, 0.65, 0.425, 0.2, 0.1, 0.05]
+FALLING_FRACTIONS = [1.0, 0.8, 0.65, 0.425, 0.2, 0.1, 0.05]
 
 
-def records(curves: list[str] = METRICS, seeds: int = 3, experiment: str = "mnist-fc40-fc40") -> pd.DataFrame:
+def falling_records(curves: list[str] = METRICS, seeds: int = 3, experiment: str = "mnist-fc40-fc40") -> pd.DataFrame:
     """Accuracies that fall with each cycle, differently for each curve and seed."""
     rows = []
     for (place, curve), seed, (cycle, fraction) in itertools.product(
-        enumerate(curves), range(seeds), enumerate(FRACTIONS)
+        enumerate(curves), range(seeds), enumerate(FALLING_FRACTIONS)
     ):
         accuracy = 0.95 - 0.02 * (place + 1) * cycle + 0.01 * seed
         units = round(80 * fraction)

@@ -16,7 +16,7 @@ def png(colour=RED, size=(6, 4), mode="RGB", form="PNG", **options) -> bytes:
     return stream.getvalue()
 
 
-def written(place: Path, files: dict[str, bytes]) -> Path:
+def write_files(place: Path, files: dict[str, bytes]) -> Path:
     """The files as a folder, or as a zip if the place ends in .zip."""
     if place.suffix == ".zip":
         with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-IMAGES = 32
+GROUP_IMAGES = 32
 SIZES = [(1, 2, 2), (3, 4, 6), (2, 5, 7), (1, 2, 9), (4, 7, 4)]  # channels, height, width
 
 

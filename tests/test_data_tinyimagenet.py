@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_files import png, written
+from image_files import png, write_files
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import decoded, load, tinyimagenet
@@ -38,8 +38,8 @@ def original(changed: dict[str, bytes | None] | None = None) -> dict[str, bytes]
 def put(place: Path, changed: dict[str, bytes | None] | None = None) -> Path:
     """The layout as a folder of its own name, or in a zip with that folder around it."""
     if place.suffix == ".zip":
-        return written(place, {f"{FOLDER}/{name}": content for name, content in original(changed).items()})
-    return written(place, original(changed))
+        return write_files(place, {f"{FOLDER}/{name}": content for name, content in original(changed).items()})
+    return write_files(place, original(changed))
 
 
 @pytest.fixture(params=[FOLDER, f"{FOLDER}.zip"])
@@ -141,7 +141,7 @@ def test_a_decoding_that_breaks_off_leaves_nothing(tmp_path, cache):
 
 
 def test_of_two_that_decode_at_once_the_faster_one_counts(tmp_path, monkeypatch):
-    fresh, folder = (written(tmp_path / name, {"whose": name.encode()}) for name in ("ours", "theirs"))
+    fresh, folder = (write_files(tmp_path / name, {"whose": name.encode()}) for name in ("ours", "theirs"))
     move = os.replace
 
     def late(source: Path, target: Path) -> None:
@@ -183,7 +183,7 @@ def test_what_is_not_tiny_imagenet_is_refused(place, cache, changed, words):
 
 def test_another_layout_is_refused(tmp_path, cache):
     files = {f"{kind}/{i}.png": png() for kind in ("cat", "dog") for i in range(20)}
-    for path in (written(tmp_path / FOLDER, files), written(tmp_path / f"{FOLDER}.zip", files)):
+    for path in (write_files(tmp_path / FOLDER, files), write_files(tmp_path / f"{FOLDER}.zip", files)):
         with pytest.raises(InputError, match=r"has no images of the train split; expected train/WNID/images"):
             from_files(path, cache, SMALL)
 

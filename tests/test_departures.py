@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from project_folders import ROOT
 from tiny_runs import NETWORK
 
 from dropnet_core.algorithm import path
@@ -17,7 +18,7 @@ from dropnet_core.recipe import Recipe
 from dropnet_core.running.forecast import made_up
 from dropnet_core.runs import Job, Run
 
-PAGE = (Path(__file__).parent.parent / "book" / "departures.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "book" / "departures.md").read_text(encoding="utf-8")
 COMPARED = [departure for departure in DEPARTURES if departure.sides]
 
 

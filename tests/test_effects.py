@@ -15,7 +15,7 @@ from dropnet_core.pages.notebook import PAGE_WIDTH
 FRACTIONS = (1.0, 0.6, 0.3)
 
 
-def made_up(experiment: str, curves: dict[str, tuple[str, list[list[float]]]]) -> pd.DataFrame:
+def records_of_accuracies(experiment: str, curves: dict[str, tuple[str, list[list[float]]]]) -> pd.DataFrame:
     """Records from curve -> (stop, accuracies by seed and cycle); an accuracy below 0.2 is a dead network."""
     rows = []
     for curve, (stop, runs) in curves.items():
@@ -52,7 +52,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     falling = [[0.9, 0.8, 0.1], [0.9, 0.89, 0.5]]
     curves = {"min@exact": (stop, EXACT), "min@authors": (stop, AUTHORS)}
     curves |= {"min@more": ("kappa 0.95 one_more", falling), "min@good": ("kappa 0.95 last_good", falling)}
-    write_records(made_up("trial", curves), tmp_path / "trial.csv")
+    write_records(records_of_accuracies("trial", curves), tmp_path / "trial.csv")
     return tmp_path
 
 

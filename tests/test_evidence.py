@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_records import FRACTIONS, falling, made_up
+from made_up_records import MADE_UP_FRACTIONS, falling, records_of_means
 
 from dropnet_core.analysis import stats
 from dropnet_core.basics.errors import InputError
@@ -16,7 +16,7 @@ SLOPE = [0.95 - 0.3 * cycle / 15 for cycle in range(16)]
 
 @pytest.fixture
 def records() -> pd.DataFrame:
-    return made_up({"min": SLOPE, "max": falling(0.95, 0.3, 0.5)})
+    return records_of_means({"min": SLOPE, "max": falling(0.95, 0.3, 0.5)})
 
 
 def test_a_point_is_what_stats_interpolates(records: pd.DataFrame) -> None:
@@ -60,14 +60,14 @@ def test_a_seed_that_does_not_reach_the_place_is_left_out(records: pd.DataFrame)
 
 
 def test_seeds_are_paired_by_number_and_not_by_place() -> None:
-    first = made_up({"min": SLOPE}, seeds=range(8))
-    second = made_up({"max": SLOPE}, seeds=range(5, 12), key=1)
+    first = records_of_means({"min": SLOPE}, seeds=range(8))
+    second = records_of_means({"max": SLOPE}, seeds=range(5, 12), key=1)
     found = SeedEvidence.of(pd.concat([first, second])).estimate([Term(1.0, "min", 0.1), Term(-1.0, "max", 0.1)])
     assert found.n == 3
 
 
 def test_the_other_reading_is_picked_by_the_end_of_the_names() -> None:
-    both = made_up({"min@authors": 0.9, "min@exact": 0.8, "max@exact": 0.2})
+    both = records_of_means({"min@authors": 0.9, "min@exact": 0.8, "max@exact": 0.2})
     exact = SeedEvidence.of(both, reading="@exact")
     assert exact.curves() == ("min", "max")
     assert exact.estimate([Term(1.0, "min", 0.1)]).mean == pytest.approx(0.8)
@@ -75,7 +75,7 @@ def test_the_other_reading_is_picked_by_the_end_of_the_names() -> None:
 
 
 def test_seeds_on_different_fractions_are_refused() -> None:
-    one, other = made_up({"min": 0.9}, seeds=[0, 1]), made_up({"min": 0.9}, seeds=[2])
+    one, other = records_of_means({"min": 0.9}, seeds=[0, 1]), records_of_means({"min": 0.9}, seeds=[2])
     other["fraction_remaining"] *= 0.99
     with pytest.raises(InputError, match="seeds of 'min' in mnist-fc40-fc40 pass through different fractions"):
         SeedEvidence.of(pd.concat([one, other]))
@@ -107,7 +107,7 @@ def test_where_a_layer_runs_empty_by_counting(experiment: str, curve: str, end: 
 
 
 def test_no_window_reaches_below_the_last_network_with_units_in_every_layer() -> None:
-    evidence = SeedEvidence.of(made_up({"min": 0.9, "min_layer": 0.9}, "mnist-fc20-fc40"))
+    evidence = SeedEvidence.of(records_of_means({"min": 0.9, "min_layer": 0.9}, "mnist-fc20-fc40"))
     assert common_window(evidence, (0.05, 0.5), ["min", "min_layer"]) == (pytest.approx(5 / 60), 0.5)
     assert common_window(evidence, (0.05, 0.5), ["min", "max"]) == (0.05, 0.5)
     assert common_window(evidence, (0.2, 0.5), ["min_layer"]) == (0.2, 0.5)
@@ -123,7 +123,7 @@ def test_windows_of_the_claims_are_not_cut() -> None:
 
 
 def test_collapsed_shares_are_taken_where_the_test_looks(records: pd.DataFrame) -> None:
-    dead = made_up({"max": falling(0.9, 0.1, 0.3)}, spread=0.001)
+    dead = records_of_means({"max": falling(0.9, 0.1, 0.3)}, spread=0.001)
     evidence = SeedEvidence.of(dead)
 
     def collapsed(window: Window) -> float:
@@ -133,14 +133,15 @@ def test_collapsed_shares_are_taken_where_the_test_looks(records: pd.DataFrame) 
     between = np.log(0.35 / 0.29) / np.log(0.35 / 0.2875)  # of the way from a living cycle to a dead one
     assert collapsed(0.29) == pytest.approx(between)
     grid = [
-        np.interp(-np.log(x), -np.log(FRACTIONS), [c <= 0.3 for c in FRACTIONS]) for x in np.geomspace(0.05, 0.5, 200)
+        np.interp(-np.log(x), -np.log(MADE_UP_FRACTIONS), [c <= 0.3 for c in MADE_UP_FRACTIONS])
+        for x in np.geomspace(0.05, 0.5, 200)
     ]
     assert collapsed((0.05, 0.5)) == pytest.approx(np.mean(grid))
 
 
 def test_collapsed_shares_are_those_of_the_seeds_that_are_compared() -> None:
     """Seeds 0 to 3 of max are dead, but min was run for the others alone."""
-    both = made_up({"min": 0.9, "max": 0.9}, spread=0.001)
+    both = records_of_means({"min": 0.9, "max": 0.9}, spread=0.001)
     dying = (both["curve"] == "max") & (both["seed"] < 4)
     both.loc[dying, ["test_accuracy", "status"]] = [0.1, "collapsed"]
     terms = [Term(1.0, "min", 0.1), Term(-1.0, "max", 0.1)]
@@ -151,7 +152,7 @@ def test_collapsed_shares_are_those_of_the_seeds_that_are_compared() -> None:
 
 def test_a_seed_that_diverged_counts_as_dead_from_there_on() -> None:
     """Its run ends there. Left out, it would leave the curve as good as its other seeds."""
-    records = made_up({"min": 0.9}, seeds=10, spread=0.001)
+    records = records_of_means({"min": 0.9}, seeds=10, spread=0.001)
     records.loc[(records["seed"] < 2) & (records["cycle"] == 5), ["test_accuracy", "status"]] = [0.098, "diverged"]
     records = records[~((records["seed"] < 2) & (records["cycle"] > 5))]
     found = SeedEvidence.of(records).estimate([Term(1.0, "min", 0.1)])
@@ -172,7 +173,7 @@ def test_a_seed_that_diverged_counts_as_dead_from_there_on() -> None:
 def test_a_curve_of_which_every_seed_diverged_goes_on_to_where_its_runs_would_have_stopped(
     experiment: str, curve: str, last: int, units: int
 ) -> None:
-    records = made_up({curve: 0.9}, experiment, seeds=10, spread=0.001, fractions=[1.0, 0.8])
+    records = records_of_means({curve: 0.9}, experiment, seeds=10, spread=0.001, fractions=[1.0, 0.8])
     records.loc[records["cycle"] == 1, ["test_accuracy", "status"]] = [0.098, "diverged"]
     evidence = SeedEvidence.of(records)
     assert evidence.fractions(curve)[-1] == pytest.approx(last / units)
@@ -182,13 +183,13 @@ def test_a_curve_of_which_every_seed_diverged_goes_on_to_where_its_runs_would_ha
 
 
 def test_a_seed_that_was_not_run_further_is_not_carried_on_with_those_that_diverged() -> None:
-    records = made_up({"min": 0.9}, seeds=10, spread=0.001, fractions=[1.0, 0.8])
+    records = records_of_means({"min": 0.9}, seeds=10, spread=0.001, fractions=[1.0, 0.8])
     records.loc[(records["seed"] < 9) & (records["cycle"] == 1), ["test_accuracy", "status"]] = [0.098, "diverged"]
     assert SeedEvidence.of(records).estimate([Term(1.0, "min", 0.1)]).n == 9
 
 
 def test_empty_layers_are_counted_at_the_place() -> None:
-    table = made_up({"min": 0.9}, seeds=4)
+    table = records_of_means({"min": 0.9}, seeds=4)
     table["units_per_layer"] = np.where(
         (table["seed"] < 3) & (table["fraction_remaining"] < 0.2), "5+0+1", "5+2+1"
     )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from check_pages import remote_in_html
-from falling_records import METRICS, records
+from falling_records import METRICS, falling_records
 from tiny_runs import NETWORK, made_up_cycles, small
 
 from dropnet_core.analysis import published
@@ -67,7 +67,9 @@ def script() -> str:
 
 
 def test_means_and_intervals_are_those_of_the_statistics() -> None:
-    uneven = records(["min", "max"], seeds=4).drop(index=range(9, 14))  # one curve has three seeds at some cycles
+    uneven = falling_records(["min", "max"], seeds=4).drop(
+        index=range(9, 14)
+    )  # one curve has three seeds at some cycles
     uneven.loc[:, "status"] = np.where(uneven["seed"] == 1, "collapsed", "ok")
     ours = explorer.ours_of(uneven)
     for quantity in PANELS:
@@ -84,7 +86,7 @@ def test_means_and_intervals_are_those_of_the_statistics() -> None:
 
 
 def test_one_seed_has_no_interval() -> None:
-    ours = explorer.ours_of(records(["min"], seeds=1))
+    ours = explorer.ours_of(falling_records(["min"], seeds=1))
     assert ours["min"]["test_accuracy"][1] == [None] * 7 and ours["min"]["seeds"] == 1
 
 

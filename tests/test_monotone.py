@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_records import made_up
+from made_up_records import records_of_means
 
 from dropnet_core.verdicts.claims import parse
 from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL
@@ -122,7 +122,7 @@ def test_of_a_dead_curve_a_cliff_asks_that_the_others_be_alive_at_the_first_cycl
 
 def diverged(dead: int) -> SeedEvidence:
     """Records in which min is far below random; in so many of 15 seeds its run diverged at a fraction of .425."""
-    records = made_up({"min": 0.6, "random": 0.9}, spread=0.001)
+    records = records_of_means({"min": 0.6, "random": 0.9}, spread=0.001)
     gone = (records["curve"] == "min") & (records["seed"] < dead)
     records.loc[gone & (records["cycle"] == 4), ["test_accuracy", "status"]] = [0.098, "diverged"]
     return SeedEvidence.of(records[~(gone & (records["cycle"] > 4))])

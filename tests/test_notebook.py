@@ -5,6 +5,7 @@ import nbformat
 import pandas as pd
 import pytest
 import yaml
+from project_folders import NOTEBOOKS
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.experiment import experiment
@@ -19,7 +20,6 @@ from dropnet_core.pages.notebook import (
     says,
 )
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DECLARED = """
 p: float = 0.2
 seeds: list[int] = [0, 1]

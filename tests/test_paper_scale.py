@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from project_folders import RESULTS
 from readme_tables import model_1, with_tables
 
 from dropnet_core.analysis import published
 from dropnet_core.analysis.stats import paired, paired_differences, summarise
 from dropnet_core.experiments.records import read_records, returned_records
 from dropnet_core.recipe import Recipe
-
-RESULTS = Path(__file__).parent.parent / "results"
 
 
 @pytest.mark.parametrize("file", sorted(RESULTS.glob("*.csv")), ids=lambda path: path.stem)

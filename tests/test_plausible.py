@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from project_folders import RESULTS
 from tiny_runs import NETWORK, made_up_cycles, small
 
 from dropnet_core.basics.errors import InputError
@@ -22,8 +22,6 @@ from dropnet_core.networks.plain import describe
 from dropnet_core.pages.command_line import main
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
-
-RESULTS = Path(__file__).parent.parent / "results"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from project_folders import RESULTS
 
 from dropnet_core.analysis import published
 from dropnet_core.analysis.stats import Paired
@@ -16,7 +17,6 @@ from dropnet_core.figures.charts import Chart
 from dropnet_core.pages import recorded
 from dropnet_core.pages.notebook import PAGE_WIDTH
 
-RESULTS = Path(__file__).parent.parent / "results"
 UNITS = [40, 21, 12, 8, 4]
 
 

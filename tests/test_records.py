@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_runs import NETWORK, answer, made_up_cycles, small
+from tiny_runs import NETWORK, made_up_answer, made_up_cycles, small
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.records import (
@@ -73,7 +73,7 @@ def test_a_residual_network_is_dead_only_where_no_path_is_left(tiny16, empty, ex
     kept = [np.arange(width) < (0 if i in empty else width) for i, width in enumerate(network.widths)]
     run = experiment.runs()[0]
     job = Job(run.recipe, network, 0, 0, Mask(kept))
-    table = records(experiment, {run: [Cycle(job.mask, answer(run, job))]}, network, tiny16)
+    table = records(experiment, {run: [Cycle(job.mask, made_up_answer(run, job))]}, network, tiny16)
     assert table["status"].tolist() == [expected]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_records import falling, made_up
+from made_up_records import falling, records_of_means
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.records import RECORD_COLUMNS, numeric_columns
@@ -38,10 +38,10 @@ def few_claims(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Fig. 3 with a clear order, and its probe, where max does not fall under the other selection."""
-    whole(made_up(SIX | FALLS)).to_csv(tmp_path / "mnist-fc40-fc40.csv", index=False)
+    whole(records_of_means(SIX | FALLS)).to_csv(tmp_path / "mnist-fc40-fc40.csv", index=False)
     probe = {f"{curve}@authors": values for curve, values in (SIX | FALLS).items()}
     probe |= {f"{curve}@exact": values for curve, values in (SIX | {"max": 0.9}).items()}
-    records = made_up(probe, "probe-selection-fc40-fc40")
+    records = records_of_means(probe, "probe-selection-fc40-fc40")
     whole(records).to_csv(tmp_path / "probe-selection-fc40-fc40.csv", index=False)
     return tmp_path
 
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_refused_with_its_name_and_line(folder, name):
 
 
 def test_few_seeds_leave_a_claim_inconclusive(tmp_path):
-    records = made_up(SIX | FALLS, seeds=4)
+    records = records_of_means(SIX | FALLS, seeds=4)
     whole(records).to_csv(tmp_path / "mnist-fc40-fc40.csv", index=False)
     table = scorecard(tmp_path).table().set_index("id")
     assert table.loc["A2", "verdict"] == "inconclusive" and "fewer than 6 seeds" in str(table.loc["A2", "reason"])

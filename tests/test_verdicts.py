@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_records import FRACTIONS, falling, made_up
+from made_up_records import MADE_UP_FRACTIONS, falling, records_of_means
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.verdicts.claims import Call, Claim, parse
@@ -74,7 +74,7 @@ def test_fewer_than_six_seeds_are_at_most_inconclusive() -> None:
     assert verdict([HOLDS, HOLDS], few_seeds=True) == INCONCLUSIVE
     assert verdict([HOLDS, NOT_RUN], few_seeds=True) == PARTLY_RUN
     sure = claim("PAIR(mnist-fc40-fc40; min, max; 0.1, 0.5)")
-    few, enough = (judge_claim(sure, source(made_up({"min": 0.95, "max": 0.9}, seeds=n))) for n in (5, 6))
+    few, enough = (judge_claim(sure, source(records_of_means({"min": 0.95, "max": 0.9}, seeds=n))) for n in (5, 6))
     assert few.tests[0].outcome == HOLDS  # by its interval
     assert few.verdict == INCONCLUSIVE and few.reason == "fewer than 6 seeds: t intervals alone"
     assert enough.verdict == CONFIRMED and not enough.reason
@@ -89,7 +89,7 @@ def test_holm_by_hand() -> None:
 
 def test_p_values_are_corrected_over_the_tests_of_one_claim_only() -> None:
     """Six pairs of which one alone would do: with five more tests beside it, it does not."""
-    records = made_up({"a": 0.91, "b": 0.9, "c": 0.9, "d": 0.9}, spread=0.02, key=3)
+    records = records_of_means({"a": 0.91, "b": 0.9, "c": 0.9, "d": 0.9}, spread=0.02, key=3)
     alone = judge_claim(claim("PAIR(mnist-fc40-fc40; a, b; x=0.1)"), source(records)).tests[0].decision
     among = judge_claim(
         claim("; ".join(f"PAIR(mnist-fc40-fc40; {pair}; x=0.1)" for pair in ("a, b", "b, c", "c, d", "b, d"))),
@@ -101,14 +101,14 @@ def test_p_values_are_corrected_over_the_tests_of_one_claim_only() -> None:
 
 def test_the_same_comparison_counts_once() -> None:
     """In an order of one group against one curve, first against third and last against neighbour are the same."""
-    records = made_up({"min": 0.9, "random": 0.9, "max": 0.5})
+    records = records_of_means({"min": 0.9, "random": 0.9, "max": 0.5})
     order = claim("ORDER(mnist-fc40-fc40; {min, random} > max; 0.1, 0.5)")
     decision = judge_claim(order, source(records)).tests[0].decision
     assert decision is not None and decision.corrected == decision.p
 
 
 def test_equality_and_loss_take_no_part_in_the_correction() -> None:
-    records = made_up({"min": 0.95, "max": 0.9, "random": 0.95}, spread=0.003)
+    records = records_of_means({"min": 0.95, "max": 0.9, "random": 0.95}, spread=0.003)
     tests = "PAIR(mnist-fc40-fc40; min, max; x=0.1); EQ(mnist-fc40-fc40; min, random; x=0.1)"
     pair, equal = (test.decision for test in judge_claim(claim(tests), source(records)).tests)
     assert pair is not None and equal is not None
@@ -120,7 +120,7 @@ def test_what_is_missing_is_said_and_the_rest_is_still_tested() -> None:
         "PAIR(mnist-fc40-fc40; min, max; x=0.1); PAIR(mnist-fc20-fc40; min, max; x=0.1); "
         "PAIR(mnist-fc40-fc40; min, random; x=0.1); PAIR(mnist-fc40-fc40; min, max; x=0.01)"
     )
-    judged = judge_claim(claim(tests), source(made_up({"min": 0.95, "max": 0.9})))
+    judged = judge_claim(claim(tests), source(records_of_means({"min": 0.95, "max": 0.9})))
     assert judged.verdict == PARTLY_RUN
     assert [test.outcome for test in judged.tests] == [HOLDS, NOT_RUN, NOT_RUN, NOT_RUN]
     assert [test.missing for test in judged.tests[1:]] == [
@@ -129,7 +129,7 @@ def test_what_is_missing_is_said_and_the_rest_is_still_tested() -> None:
 
 
 def test_the_share_of_collapsed_trainings_stands_beside_a_test() -> None:
-    records = made_up({"min": 0.9, "max": falling(0.9, 0.1, 0.5)}, spread=0.001)
+    records = records_of_means({"min": 0.9, "max": falling(0.9, 0.1, 0.5)}, spread=0.001)
     (test,) = judge_claim(claim("PAIR(mnist-fc40-fc40; min, max; x=0.1)"), source(records)).tests
     assert test.collapsed_text == "min 0 %, max 100 %"
     (cliff,) = judge_claim(claim("CLIFF(mnist-fc40-fc40; max; 0.6)"), source(records)).tests
@@ -138,8 +138,8 @@ def test_the_share_of_collapsed_trainings_stands_beside_a_test() -> None:
 
 def test_the_share_of_collapsed_trainings_is_that_of_the_window_the_test_looks_at() -> None:
     """min_layer empties the layer of 20 nodes by counting alone at 3 of 60 units; no test looks there."""
-    layered = [0.9 if fraction > 0.07 else 0.1 for fraction in FRACTIONS]
-    records = made_up({"min": 0.95, "min_layer": layered}, "mnist-fc20-fc40", spread=0.001)
+    layered = [0.9 if fraction > 0.07 else 0.1 for fraction in MADE_UP_FRACTIONS]
+    records = records_of_means({"min": 0.95, "min_layer": layered}, "mnist-fc20-fc40", spread=0.001)
     (test,) = judge_claim(claim("PAIR(mnist-fc20-fc40; min, min_layer; 0.05, 0.5)"), source(records)).tests
     assert test.collapsed_text == "min 0 %, min_layer 0 %"  # the window ends at 5/60
     empty = records.assign(units_per_layer="0+5")
@@ -153,7 +153,7 @@ def test_later_is_not_tested_and_says_why() -> None:
 
 
 def test_a_summary_follows_from_the_claims_it_names() -> None:
-    records = made_up({"min": 0.95, "max": 0.9})
+    records = records_of_means({"min": 0.95, "max": 0.9})
     holds = claim("PAIR(mnist-fc40-fc40; min, max; x=0.1)", "A1")
     fails = claim("PAIR(mnist-fc40-fc40; max, min; x=0.1)", "A2")
     both = claim("PAIR(mnist-fc40-fc40; min, max; x=0.1); PAIR(mnist-fc40-fc40; max, min; x=0.1)", "A5")
@@ -186,5 +186,5 @@ def test_the_intervals_of_a_claim_hold_together(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("dropnet_core.verdicts.verdict.uncorrected_test", spy)
     tests = "DROP(mnist-fc40-fc40; min; x=0.1); DROP(mnist-fc40-fc40; min; x=0.2); DROP(mnist-fc40-fc40; min; x=0.3)"
-    judge_claim(claim(tests), source(made_up({"min": 0.9})))
+    judge_claim(claim(tests), source(records_of_means({"min": 0.9})))
     assert among == [3, 3, 3]

@@ -1,8 +1,7 @@
 """Records computed again."""
 
-from pathlib import Path
-
 import pytest
+from project_folders import RESULTS
 from tiny_runs import small
 
 from dropnet_core.basics.errors import InputError
@@ -14,7 +13,6 @@ from dropnet_core.running.store import Store
 from dropnet_core.running.verification import compare_record, missing_parts, name_matches, random_rows, verify
 from dropnet_core.stops import Stop
 
-RESULTS = Path(__file__).parent.parent / "results"
 SETTINGS = {"max_epochs": 2, "batch_size": 16}
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tiny_runs import NETWORK, answer, small
+from tiny_runs import NETWORK, made_up_answer, small
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.engines import engines
@@ -140,7 +140,7 @@ def test_outcomes_and_errors_are_heard(pair, board):
     worker, far = pair
     (job,) = board.take(1)
     worker.holds = 1
-    far.send((job, answer(board._waiting[job.key("data")][0], job)))
+    far.send((job, made_up_answer(board._waiting[job.key("data")][0], job)))
     assert workers.receive(worker, board) and worker.holds == 0 and len(board.store) == 1
     far.send(InputError("no such engine"))
     with pytest.raises(InputError, match="no such engine"):
