@@ -1,10 +1,10 @@
 """How often the tests err on synthetic seeds of known truth; the bounds leave room for 200 trials."""
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from project_folders import ROOT
 
 from dropnet_core.basics.streams import stream
 from dropnet_core.verdicts.claims import parse
@@ -95,7 +95,7 @@ def test_shares_repeat() -> None:
 
 def test_the_page_of_verdicts_has_these_numbers(wrong, deaths):
     """Its two tables of rates, in per cent."""
-    page = (Path(__file__).parent.parent / "book" / "verdicts.md").read_text(encoding="utf-8")
+    page = (ROOT / "book" / "verdicts.md").read_text(encoding="utf-8")
 
     def rows(first: str) -> list[list[str]]:
         (block,) = re.findall(rf"^\| {re.escape(first)} \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)

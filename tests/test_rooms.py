@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "dropnet_core"
+from project_folders import ROOT
+
+PACKAGE = ROOT / "dropnet_core"
 
 TOP = "the paper"  # the modules beside __init__
 ROOMS = {
