@@ -17,11 +17,11 @@ from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 
-NETWORKS = "fc40-fc40", "conv16-conv8"
-RECIPE = Recipe(patience=2, max_epochs=30)
+AGREEMENT_NETWORKS = "fc40-fc40", "conv16-conv8"
+AGREEMENT_RECIPE = Recipe(patience=2, max_epochs=30)
 
 
-def jobs(network: str, seeds: range) -> list[Job]:
+def agreement_jobs(network: str, seeds: range) -> list[Job]:
     """One training a seed on mnist5k: of the whole network for even seeds, of a random half of it for odd ones."""
     described = describe(network, (1, 28, 28), 10)
 
@@ -31,12 +31,12 @@ def jobs(network: str, seeds: range) -> list[Job]:
         draw = stream(seed, "half")
         return Mask(draw.permutation(width) < width / 2 for width in described.widths)
 
-    return [Job(RECIPE, described, seed, seed, mask(seed)) for seed in seeds]
+    return [Job(AGREEMENT_RECIPE, described, seed, seed, mask(seed)) for seed in seeds]
 
 
-def trained(engine: str, network: str, seeds: range) -> list[tuple[float, int]]:
+def accuracies_and_epochs(engine: str, network: str, seeds: range) -> list[tuple[float, int]]:
     """Runs in a process of a crew: test accuracy and epochs of each seed, in order."""
-    wanted, data = jobs(network, seeds), load("mnist5k")
+    wanted, data = agreement_jobs(network, seeds), load("mnist5k")
     waiting = list(wanted)
 
     def take(count: int) -> list[Job]:
@@ -49,21 +49,25 @@ def trained(engine: str, network: str, seeds: range) -> list[tuple[float, int]]:
     return [(outcomes[job].test_accuracy, outcomes[job].history.epochs) for job in wanted]
 
 
-def agreement(seeds: int = 40, networks: Sequence[str] = NETWORKS) -> Iterator[Row]:
+def engine_agreement(seeds: int = 40, networks: Sequence[str] = AGREEMENT_NETWORKS) -> Iterator[Row]:
     """Two tests for each network and quantity: the mean difference between the engine and the definition over the same
     seeds, with its 95 % interval (Student's t), and the p value of the two-sample Kolmogorov-Smirnov test."""
     crew = Crew(cores())
     parts = [range(start, min(start + 5, seeds)) for start in range(0, seeds, 5)]
     for network in networks:
         tasks = [(name, network, part) for name in ("reference", ENGINE) for part in parts]
-        found = [pair for part in crew.share(trained, tasks) for pair in part]
+        found = [pair for part in crew.share(accuracies_and_epochs, tasks) for pair in part]
         slow, fast = (np.array(half, dtype=float) for half in (found[:seeds], found[seeds:]))
         for column, (quantity, unit) in enumerate((("test accuracy", "of 1"), ("epochs", "epochs"))):
-            yield from compared(network, quantity, f"{ENGINE}/reference", slow[:, column], fast[:, column], unit)
+            yield from agreement_rows(
+                network, quantity, f"{ENGINE}/reference", slow=slow[:, column], fast=fast[:, column], unit=unit
+            )
     crew.close()
 
 
-def compared(network: str, quantity: str, way: str, slow: np.ndarray, fast: np.ndarray, unit: str) -> Iterator[Row]:
+def agreement_rows(
+    network: str, quantity: str, way: str, *, slow: np.ndarray, fast: np.ndarray, unit: str
+) -> Iterator[Row]:
     """The two tests as rows."""
     gap = fast - slow
     reach = float(t.ppf(0.975, len(gap) - 1) * gap.std(ddof=1) / np.sqrt(len(gap)))
@@ -72,6 +76,6 @@ def compared(network: str, quantity: str, way: str, slow: np.ndarray, fast: np.n
     middle, low, high = (round(end, 6) for end in (mean, mean - reach, mean + reach))
     yield Row("agreement", network, f"mean difference of {quantity}", way, at, middle, low, high, unit, seeds)
     values = [float(ks_2samp(slow, fast).pvalue)]
-    yield Row.of("agreement", network, f"p value of {quantity}", way, at, values, "of 1")
+    yield Row.of("agreement", network, f"p value of {quantity}", way, at=at, values=values, unit="of 1")
     share = [float((slow == fast).mean())]
-    yield Row.of("agreement", network, f"seeds with equal {quantity}", way, at, share, "of 1")
+    yield Row.of("agreement", network, f"seeds with equal {quantity}", way, at=at, values=share, unit="of 1")

@@ -7,14 +7,16 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Cost:
+class TrainingTime:
     """Seconds of one network on a machine whose cores all work: of an epoch, and of all that surrounds the epochs."""
 
     epoch: float
     around: float
 
     @classmethod
-    def of(cls, one: float, three: float, networks: int, scale: float, at_once: int, compiles: bool = False) -> "Cost":
+    def of(
+        cls, one: float, three: float, *, networks: int, scale: float, at_once: int, compiles: bool = False
+    ) -> "TrainingTime":
         """The cost from the seconds of trainings of one epoch and of three.
 
         networks  trained in each measurement
@@ -28,15 +30,16 @@ class Cost:
         return cls(epoch * factor, max(one - epoch, 0.0) * (factor / scale if compiles else factor))
 
     def training(self, epochs: int) -> float:
+        """Seconds of a training of so many epochs."""
         return epochs * self.epoch + self.around
 
 
-def along(costs: Mapping[int, Cost], cycles: int, epochs: int) -> np.ndarray:
+def training_seconds_along(costs: Mapping[int, TrainingTime], cycles: int, epochs: int) -> np.ndarray:
     """Seconds of one training in each of so many cycles: linear between the cycles that were measured."""
     measured = sorted(costs)
     return np.interp(range(cycles), measured, [costs[cycle].training(epochs) for cycle in measured])
 
 
-def schedule(trainings: Sequence[float] | np.ndarray, metrics: int) -> float:
+def schedule_seconds(trainings: Sequence[float] | np.ndarray, metrics: int) -> float:
     """Seconds of one seed's schedule with so many metrics. The unpruned network is trained once for all of them."""
     return float(trainings[0] + metrics * sum(trainings[1:]))

@@ -15,16 +15,16 @@ from dropnet_core.data import DataSet, Split
 from dropnet_core.runs import Job
 
 
-def imported() -> Any:
+def load_keras() -> Any:
     """Keras, which shall see no GPU, as the other ways use none. Raises ImportError without it or its backend."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     return importlib.import_module("keras")
 
 
-def missing() -> str:
+def why_no_keras() -> str:
     """Why this way cannot be measured here; empty if it can. Runs in a process of a crew."""
     try:
-        imported()
+        load_keras()
     except ImportError as error:
         return str(error)
     return ""
@@ -46,7 +46,7 @@ def keras_weights(job: Job) -> list[np.ndarray]:
 def keras_models(job: Job) -> tuple[Any, Any]:
     """A job's network as one writes it down in Keras, with its first weights; and a second model, which shows what
     is behind the masks of the first."""
-    keras, network = imported(), job.network
+    keras, network = load_keras(), job.network
     layers = keras.layers
     base: Any = layers.Layer
 
@@ -87,7 +87,7 @@ def arrays(split: Split) -> tuple[np.ndarray, np.ndarray]:
 def keras_way(jobs: Sequence[Job], data: DataSet) -> None:
     """One network after another, with as many threads as the backend takes by itself. The test images are passed
     through once, behind the last epoch."""
-    keras = imported()
+    keras = load_keras()
     train, validation, test = map(arrays, data.parts.values())
     for job in jobs:
         recipe, (model, behind) = job.recipe, keras_models(job)

@@ -28,7 +28,7 @@ def best(task: Callable[[], object], times: int) -> float:
     return shortest
 
 
-def product(side: int) -> float:
+def product_flops(side: int) -> float:
     """Operations a second in the product of two square matrices."""
     left, right, out = (torch.ones(side, side) for _ in range(3))
     return 2 * side**3 / best(lambda: torch.mm(left, right, out=out), 10)
@@ -38,7 +38,7 @@ def one_core() -> Peak:
     """The best of some tries with one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    flops = max(product(side) for side in SIDES)
+    flops = max(product_flops(side) for side in SIDES)
     source, target = (torch.ones(MEGABYTES * 250_000) for _ in range(2))
     bandwidth = 2 * 4 * source.numel() / best(lambda: target.copy_(source), 5)
     torch.set_num_threads(before)

@@ -6,21 +6,22 @@ from functools import cache
 import numpy as np
 
 from dropnet_core.data import DataSet, Split, load
+from dropnet_core.data.facts import DATA_FACTS
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import Network, describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.schedules import fraction
 
-METRICS = 6  # the paper's min, max and random, each over the whole network and layer by layer
+METRIC_COUNT = 6  # the paper's min, max and random, each over the whole network and layer by layer
 P = 0.2  # share of the units left that each cycle drops
-MNIST = 54_000, 6_000, 10_000  # images of the paper's training, validation and test split
-EPOCHS = 15  # of one training; what fc40-fc40 takes on MNIST, and alike for all ways
+MNIST_IMAGES = tuple(DATA_FACTS["mnist"].images.values())  # of the training, validation and test split
+TRAINING_EPOCHS = 15  # of one training; what fc40-fc40 takes on MNIST, and alike for all ways
 ENGINE = "kernels"  # what the project trains these networks with
 
 
-@dataclass(frozen=True)
-class Model:
+@dataclass(frozen=True, kw_only=True)
+class PaperModel:
     """A network of the paper on images of MNIST's shape.
 
     stop      fraction of the units at which its schedule ends
@@ -40,6 +41,7 @@ class Model:
 
     @property
     def network(self) -> Network:
+        """The network as it is described by name."""
         return describe(self.name, (1, 28, 28), 10)
 
     @property
@@ -59,7 +61,7 @@ class Model:
         last = len(self.masks) - 1
         return sorted({*range(0, last, self.every), last})
 
-    def roughly(self) -> "Model":
+    def roughly(self) -> "PaperModel":
         """The same model, measured on few images, at its first and its last cycle."""
         return replace(self, images=self.images // 4, every=len(self.masks))
 
@@ -70,9 +72,17 @@ class Model:
 
 
 MODELS = {
-    "model1": Model("Model 1", "fc40-fc40", 0.05, 3200, 4, 8, 2),
-    "model2": Model("Model 2", "conv64-conv32", 0.05, 640, 4, 2, 2),
-    "model3": Model("Model 3", "conv64-conv64-conv128-conv128-dense256", 0.1, 320, 4, 2, 3),
+    "model1": PaperModel(title="Model 1", name="fc40-fc40", stop=0.05, images=3200, more=4, together=8, every=2),
+    "model2": PaperModel(title="Model 2", name="conv64-conv32", stop=0.05, images=640, more=4, together=2, every=2),
+    "model3": PaperModel(
+        title="Model 3",
+        name="conv64-conv64-conv128-conv128-dense256",
+        stop=0.1,
+        images=320,
+        more=4,
+        together=2,
+        every=3,
+    ),
 }
 
 
@@ -84,8 +94,8 @@ def digits(count: int) -> DataSet:
     """
     data = load("mnist5k")
     parts: list[Split] = []
-    for split, share in zip(data.parts.values(), MNIST, strict=True):
-        index = np.arange(max(1, round(count * share / MNIST[0]))) % len(split)
+    for split, share in zip(data.parts.values(), MNIST_IMAGES, strict=True):
+        index = np.arange(max(1, round(count * share / MNIST_IMAGES[0]))) % len(split)
         parts.append(Split(split.images[index], split.labels[index]))
     train, validation, test = parts
     return DataSet.of("mnist5k", train, validation, test, classes=10)

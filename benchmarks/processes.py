@@ -44,4 +44,5 @@ class Crew:
         return [future.result() for future in [self._pool.submit(task, *one) for one in arguments]]
 
     def close(self) -> None:
+        """End the processes."""
         self._pool.shutdown()

@@ -40,27 +40,34 @@ class Row:
 
     @classmethod
     def of(
-        cls, part: str, model: str, quantity: str, way: str, at: object, values: Sequence[float], unit: str
+        cls, part: str, model: str, quantity: str, way: str, *, values: Sequence[float], unit: str, at: object = ""
     ) -> "Row":
+        """The row of these values, one for each round."""
         middle, low, high = (float(f"{f(values):.4g}") for f in (np.median, np.min, np.max))
         return cls(part, model, quantity, way, str(at), middle, low, high, unit, len(values))
 
 
-MEASURED = [field.name for field in fields(Row)]
-COLUMNS = [*MEASURED, "hardware", "cores", "libraries", "version", "created"]
-OTHERS = "numba", "keras", "tensorflow", "tensorflow_cpu", "jax"  # what computes beside PyTorch, where it is installed
+ROW_COLUMNS = [field.name for field in fields(Row)]
+BENCHMARK_COLUMNS = [*ROW_COLUMNS, "hardware", "cores", "libraries", "version", "created"]
+LIBRARIES = (
+    "numba",
+    "keras",
+    "tensorflow",
+    "tensorflow_cpu",
+    "jax",
+)  # what computes beside PyTorch, where it is installed
 
 
 def libraries() -> str:
     """What trains here, with versions."""
     found = [f"torch {torch.__version__}"]
-    for name in OTHERS:
+    for name in LIBRARIES:
         with suppress(PackageNotFoundError):
             found.append(f"{name} {version(name)}")
     return ", ".join(found)
 
 
-def table(rows: Iterable[Row]) -> pd.DataFrame:
+def benchmark_table(rows: Iterable[Row]) -> pd.DataFrame:
     """The rows with where and when they were measured."""
     here = {
         "hardware": processor(),
@@ -69,26 +76,28 @@ def table(rows: Iterable[Row]) -> pd.DataFrame:
         "version": VERSION,
         "created": datetime.now(UTC).isoformat(timespec="minutes"),
     }
-    return pd.DataFrame([asdict(row) | here for row in rows], columns=COLUMNS)
+    return pd.DataFrame([asdict(row) | here for row in rows], columns=BENCHMARK_COLUMNS)
 
 
-def read(file: Path) -> pd.DataFrame:
+def read_benchmarks(file: Path) -> pd.DataFrame:
     """The table of an earlier measurement; empty if there is none.
 
     Raises InputError if the file is none of ours.
     """
     if not file.is_file():
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=BENCHMARK_COLUMNS)
     try:
         found = pd.read_csv(file, keep_default_na=False, dtype={"at": str})  # also where all are numbers
     except ValueError as error:
         raise InputError(f"{file.name} is no table of measurements ({error}); remove it and measure again") from None
-    if list(found.columns) != COLUMNS:
-        raise InputError(f"{file.name} has other columns than {', '.join(COLUMNS)}; remove it and measure again")
+    if list(found.columns) != BENCHMARK_COLUMNS:
+        raise InputError(
+            f"{file.name} has other columns than {', '.join(BENCHMARK_COLUMNS)}; remove it and measure again"
+        )
     return found
 
 
-def merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+def merge_benchmarks(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """The old table in which the new one's parts stand in place of their earlier measurements on the same processor;
     what other processors took stays."""
     again = set(zip(new["part"], new["hardware"], strict=True))
@@ -97,13 +106,13 @@ def merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return new.reset_index(drop=True) if kept.empty else pd.concat([kept, new], ignore_index=True)
 
 
-def printed(measured: pd.DataFrame) -> str:
+def as_text(table: pd.DataFrame) -> str:
     """The table for a terminal: medians, and the spread where there is one."""
-    if measured.empty:
+    if table.empty:
         return "nothing was measured"
-    lines = measured[["part", "model", "quantity", "way", "at"]].copy()
-    lines["median"] = measured["value"].map("{:.4g}".format)
-    spread = measured["low"].map("{:.4g}".format) + " to " + measured["high"].map("{:.4g}".format)
-    lines["spread"] = spread.where(measured["rounds"].astype(int) > 1, "")
-    lines["unit"] = measured["unit"]
+    lines = table[["part", "model", "quantity", "way", "at"]].copy()
+    lines["median"] = table["value"].map("{:.4g}".format)
+    spread = table["low"].map("{:.4g}".format) + " to " + table["high"].map("{:.4g}".format)
+    lines["spread"] = spread.where(table["rounds"].astype(int) > 1, "")
+    lines["unit"] = table["unit"]
     return lines.to_string(index=False)

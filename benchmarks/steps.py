@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import Peak, one_core
-from benchmarks.models import ENGINE, Model, digits
+from benchmarks.models import ENGINE, PaperModel, digits
 from benchmarks.processes import Crew
 from benchmarks.rows import Row
 from dropnet_core.compaction import compact, counts
-from dropnet_core.engines.kernels.engine import model_of
+from dropnet_core.engines.kernels.engine import kernel_model
 from dropnet_core.engines.kernels.groups import Groups
 from dropnet_core.engines.kernels.lit import Lists
-from dropnet_core.engines.kernels.map_kernels import IMAGES as GROUP
+from dropnet_core.engines.kernels.map_kernels import GROUP as GROUP
 from dropnet_core.networks.plain import Network
 
 BATCH = 32
-IMAGES = 20 * BATCH
+STEP_IMAGES = 20 * BATCH
 LEAST = 0.05  # seconds that are measured, in as many epochs as that takes
-LEFT = 0.1  # of the units: the first network with no more is the last that is measured
+LAST_FRACTION = 0.1  # of the units: the first network with no more is the last that is measured
 
 
 @dataclass(frozen=True)
-class Step:
+class StepCost:
     """The seconds of the processor's time that a training step takes, the floating-point operations that it does and
     the bytes that it moves at least."""
 
@@ -34,12 +34,12 @@ class Step:
     moved: float
 
 
-def step(model: Model, cycle: int) -> Step:
+def measure_step(model: PaperModel, cycle: int) -> StepCost:
     """Runs in a process of a crew, with one thread: the mean over some epochs of this cycle's network."""
     (job,) = model.jobs(cycle, 1)
     network, weights = compact(job.network, job.mask, job.first_weights())
-    trained, lay_out = model_of(network, weights, BATCH)
-    split, rate = digits(IMAGES).train, job.recipe.learning_rate
+    trained, lay_out = kernel_model(network, weights, BATCH)
+    split, rate = digits(STEP_IMAGES).train, job.recipe.learning_rate
     layout = lay_out(split.images.numpy(), split.labels.numpy(), BATCH)
     trained.epoch([layout], rate)  # the first sets things up
     spent, epochs = 0.0, 0
@@ -48,11 +48,13 @@ def step(model: Model, cycle: int) -> Step:
         trained.epoch([layout], rate)
         spent += process_time() - started
         epochs += 1
-    steps = IMAGES // BATCH
-    return Step(spent / epochs / steps, 2 * products(network, layout) / steps, traffic(network, layout) / steps)
+    steps = STEP_IMAGES // BATCH
+    return StepCost(
+        spent / epochs / steps, 2 * multiplications(network, layout) / steps, traffic(network, layout) / steps
+    )
 
 
-def sizes(network: Network) -> Iterator[tuple[str, int, int, int]]:
+def layer_sizes(network: Network) -> Iterator[tuple[str, int, int, int]]:
     """Of each layer, the output's last: its kind, inputs (of a convolution its channels), units, and the windows of
     2x2 pixels that are pooled to one (1 in a dense layer)."""
     kinds = [*(layer.kind for layer in network.layers), "dense"]
@@ -64,7 +66,7 @@ def sizes(network: Network) -> Iterator[tuple[str, int, int, int]]:
             yield kind, channels * height * width, count, 1
 
 
-def products(network: Network, layout: Any) -> float:
+def multiplications(network: Network, layout: Any) -> float:
     """Multiplications with an addition each that an epoch over a layout really does: forward, for the slopes of the
     weights, and, behind the first layer, for those of the inputs.
 
@@ -73,7 +75,7 @@ def products(network: Network, layout: Any) -> float:
     vectors, transforms, biases, activations and losses are not counted.
     """
     done = 0.0
-    for i, (kind, inputs, units, windows) in enumerate(sizes(network)):
+    for i, (kind, inputs, units, windows) in enumerate(layer_sizes(network)):
         if i == 0 and isinstance(layout, Groups):
             live = (layout.live[:, :, 1] - layout.live[:, :, 0]).sum()
             done += 2.0 * 36 * inputs * units * live * GROUP
@@ -92,43 +94,47 @@ def traffic(network: Network, layout: Any) -> float:
         lists = [*layout.by_image[:2], *layout.by_batch[:3]]
     else:
         lists = [layout.pixels]
-    values = sum(units * windows for _, _, units, windows in sizes(network))
+    values = sum(units * windows for _, _, units, windows in layer_sizes(network))
     floats = 3 * counts(network).parameters * layout.images / BATCH + 4 * values * layout.images
     return sum(array.nbytes for array in lists) + 4.0 * floats
 
 
-def cycles(model: Model) -> list[int]:
+def step_cycles(model: PaperModel) -> list[int]:
     """From the whole network to the first with at most a tenth of its units."""
     masks = model.masks
-    return list(range(1 + next(cycle for cycle, mask in enumerate(masks) if mask.fraction_remaining <= LEFT)))
+    return list(range(1 + next(cycle for cycle, mask in enumerate(masks) if mask.fraction_remaining <= LAST_FRACTION)))
 
 
-def steps(models: Sequence[Model], rounds: int, every: int = 1) -> Iterator[Row]:
+def steps(models: Sequence[PaperModel], rounds: int, every: int = 1) -> Iterator[Row]:
     """Rounds of all networks in turn, each model beside the limits of the core; every so many cycles and the last."""
     crew = Crew(1)
-    places = {model: sorted({*cycles(model)[::every], cycles(model)[-1]}) for model in models}
-    found: dict[tuple[Model, int], list[Step]] = {(model, cycle): [] for model in models for cycle in places[model]}
-    peaks: dict[Model, list[Peak]] = {model: [] for model in models}
+    places = {model: sorted({*step_cycles(model)[::every], step_cycles(model)[-1]}) for model in models}
+    found: dict[tuple[PaperModel, int], list[StepCost]] = {
+        (model, cycle): [] for model in models for cycle in places[model]
+    }
+    peaks: dict[PaperModel, list[Peak]] = {model: [] for model in models}
     for _ in range(rounds):
         for model in models:
             peaks[model] += crew.do(one_core)
             for cycle in places[model]:
-                found[model, cycle] += crew.do(step, model, cycle)
+                found[model, cycle] += crew.do(measure_step, model, cycle)
     crew.close()
     for model in models:
         for cycle in places[model]:
-            yield from rows(model, cycle, found[model, cycle], peaks[model])
+            yield from step_rows(model, cycle, found[model, cycle], peaks[model])
         flops, bandwidth = ([getattr(top, name) / 1e9 for top in peaks[model]] for name in ("flops", "bandwidth"))
-        yield Row.of("steps", model.title, "matrix product, one core", "machine", "", flops, "GFLOP/s")
-        yield Row.of("steps", model.title, "memory bandwidth, one core", "machine", "", bandwidth, "GB/s")
+        yield Row.of("steps", model.title, "matrix product, one core", "machine", values=flops, unit="GFLOP/s")
+        yield Row.of("steps", model.title, "memory bandwidth, one core", "machine", values=bandwidth, unit="GB/s")
 
 
-def rows(model: Model, cycle: int, measured: Sequence[Step], peaks: Sequence[Peak]) -> Iterator[Row]:
+def step_rows(model: PaperModel, cycle: int, measured: Sequence[StepCost], peaks: Sequence[Peak]) -> Iterator[Row]:
     """What one network's steps took, and the shares of the limits of the same rounds."""
     at = "-".join(map(str, model.masks[cycle].units_per_layer))
-    yield Row.of("steps", model.title, "training step", ENGINE, at, [1e3 * one.seconds for one in measured], "ms")
+    yield Row.of(
+        "steps", model.title, "training step", ENGINE, at=at, values=[1e3 * one.seconds for one in measured], unit="ms"
+    )
     both = list(zip(measured, peaks, strict=True))
     share = [one.flops / one.seconds / top.flops for one, top in both]
-    yield Row.of("steps", model.title, "share of peak arithmetic", ENGINE, at, share, "of 1")
+    yield Row.of("steps", model.title, "share of peak arithmetic", ENGINE, at=at, values=share, unit="of 1")
     share = [one.moved / one.seconds / top.bandwidth for one, top in both]
-    yield Row.of("steps", model.title, "share of memory bandwidth", ENGINE, at, share, "of 1")
+    yield Row.of("steps", model.title, "share of memory bandwidth", ENGINE, at=at, values=share, unit="of 1")

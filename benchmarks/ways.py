@@ -27,6 +27,7 @@ class MaskLayer(nn.Module):
         self.register_buffer("mask", mask)
 
     def forward(self, value: Tensor) -> Tensor:
+        """Activations (n, units) or (n, units, H, W) times the mask."""
         return value * self.get_buffer("mask")
 
 
@@ -64,6 +65,7 @@ def usual_model(job: Job) -> nn.Sequential:
 
 
 def loader(split: Split, size: int) -> "DataLoader[tuple[Tensor, ...]]":
+    """A split as PyTorch's loader hands it out: images as floats from 0 to 1, in batches of `size`."""
     return DataLoader(TensorDataset(split.images.float() / 255, split.labels), batch_size=size)
 
 
@@ -87,13 +89,13 @@ def usual(jobs: Sequence[Job], data: DataSet) -> None:
                 optimiser.step()
                 loss_sum += loss.item() * len(labels)
                 right += int((logits.argmax(dim=1) == labels).sum())
-            judge(model, validation)
-            judge(model, test)
+            evaluate(model, validation)
+            evaluate(model, test)
         scores(model, loader(data.train, 1000))
 
 
 @torch.no_grad()
-def judge(model: nn.Module, batches: "DataLoader[tuple[Tensor, ...]]") -> tuple[float, int]:
+def evaluate(model: nn.Module, batches: "DataLoader[tuple[Tensor, ...]]") -> tuple[float, int]:
     """Summed loss and right answers."""
     loss, right = 0.0, 0
     for images, labels in batches:

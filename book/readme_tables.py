@@ -8,7 +8,7 @@ import pandas as pd
 from dropnet_core.analysis import published
 from dropnet_core.analysis.discrepancies import agreements, comparisons
 from dropnet_core.analysis.stats import summarise
-from dropnet_core.experiments.records import read
+from dropnet_core.experiments.records import read_records
 
 MODEL_1 = "mnist-fc40-fc40"
 SHOWN = (("min", 80), ("min", 23), ("min_layer", 24), ("random", 23), ("max", 23), ("min", 8), ("min_layer", 8))
@@ -23,7 +23,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def model_1(results: Path) -> list[str]:
     """Mean test accuracy of some networks of Model 1 with its interval, and the published mean."""
-    means = summarise(read(results / f"{MODEL_1}.csv")).set_index(["curve", "units_remaining"])
+    means = summarise(read_records(results / f"{MODEL_1}.csv")).set_index(["curve", "units_remaining"])
     paper = published.curves(MODEL_1).set_index(["curve", "units_remaining"])["value"]
     rows = []
     for place in SHOWN:

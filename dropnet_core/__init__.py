@@ -5,10 +5,15 @@ line about itself in its `__init__`: `basics`, `data`, `networks`, `engines`, `e
 `verdicts`, `figures`, `pages`. A room imports only from those that `tests/test_rooms.py` lists.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dropnet_core.basics.version import VERSION as __version__
+
+# By default MKL chooses the order of a sum by where in memory a matrix begins. It reads this at its first product, of
+# which importing torch makes none; `engines.probe` sees whether it came in time. Worker processes inherit it.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 if TYPE_CHECKING:
     from dropnet_core.analysis import discrepancies, effects, published, stats

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dropnet_core.basics.precision import arithmetic, storage
 from dropnet_core.basics.streams import stream
 from dropnet_core.data import DataSet, Split, pixels
-from dropnet_core.data.augmentation import affine_maps, draws, moved
+from dropnet_core.data.augmentation import affine_maps, draws, warp_images
 from dropnet_core.metrics import Statistics
 from dropnet_core.recipe import Recipe
 
@@ -105,7 +105,7 @@ def batches(
     for start in range(0, count, size):
         chosen: slice | Tensor = slice(start, start + size) if order is None else order[start : start + size]
         images = pixels(split.images[chosen], dtype)
-        yield images if maps is None else moved(images, maps[chosen]), split.labels[chosen]
+        yield images if maps is None else warp_images(images, maps[chosen]), split.labels[chosen]
 
 
 def large_batches(split: Split, dtype: torch.dtype) -> Iterator[tuple[Tensor, Tensor]]:

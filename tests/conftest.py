@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dropnet_core.data import DataSet, Split
+from dropnet_core.data import DATA_SETS, DataSet, Split
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,12 @@ def tiny() -> DataSet:
         return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
     return DataSet.of("tiny", split(150), split(40), split(50), 3)
+
+
+@pytest.fixture
+def tiny_by_name(tiny: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tiny` under its name, for whoever loads data sets."""
+    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
 
 
 def enlarged(data: DataSet, size: int) -> DataSet:

@@ -16,9 +16,9 @@ import pandas as pd
 import torch
 
 from dropnet_core.data import Split, load
-from dropnet_core.engines.kernels.engine import model_of
+from dropnet_core.engines.kernels.engine import kernel_model
 from dropnet_core.experiments.experiment import Experiment
-from dropnet_core.experiments.records import PROVENANCE, as_written
+from dropnet_core.experiments.records import PROVENANCE_COLUMNS, file_texts
 from dropnet_core.networks.plain import describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.running.run import run
@@ -49,7 +49,7 @@ def some_images(count: int) -> Split:
 
 
 def coloured(split: Split) -> Split:
-    """Images (n, 3, 27, 27), of odd height and width: what windows and tiles watch differs at their edges."""
+    """Images (n, 3, 27, 27), of odd height and width: what is counted of windows and tiles differs at their edges."""
     images = split.images[:, :, 1:, 1:]
     return Split(torch.cat([images, images.flip(2), images // 2], dim=1).contiguous(), split.labels)
 
@@ -63,10 +63,10 @@ def of_weights(name: str) -> str:
     split = coloured(some_images(335)) if name.startswith("colour") else some_images(335)
     channels, height, width = split.images.shape[1:]
     network = describe(name.split()[-1], (channels, height, width), 10)
-    model, lay_out = model_of(network, initial_weights(network, 0), NETWORKS[name])
+    model, lay_out = kernel_model(network, initial_weights(network, 0), NETWORKS[name])
     layout = lay_out(split.images.numpy(), split.labels.numpy(), NETWORKS[name])
-    told = [model.epoch([layout], 0.1) for _ in range(3)] + [model.judge(layout)]
-    seen = [values for layer in model.observe(layout) for values in layer.values()]
+    told = [model.epoch([layout], 0.1) for _ in range(3)] + [model.evaluate(layout)]
+    seen = [values for layer in model.statistics(layout) for values in layer.values()]
     parts = [array for i in range(len(model.layers)) for array in (model.weight(i), model.bias(i))]
     return digest([np.ascontiguousarray(array).tobytes() for array in [*parts, *seen, np.array(told)]])
 
@@ -88,7 +88,7 @@ def small_run(network: str, cycles: int) -> Experiment:
 
 def of_records(table: pd.DataFrame) -> str:
     """The hash of records but for where they come from."""
-    written = as_written(table).drop(columns=PROVENANCE)
+    written = file_texts(table).drop(columns=PROVENANCE_COLUMNS)
     return digest([written.to_csv(index=False).encode()])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 GAP = 80  # numbers that are none
 
 
-class Memory:
+class GuardedMemory:
     """A memory that grows with each array."""
 
     def __init__(self) -> None:
@@ -58,6 +58,6 @@ def called(kernel: Any) -> Callable[..., None]:
     return lambda memory, *arguments: (of_places if len(arguments) == 1 else of_arrays)(memory, *arguments)
 
 
-def whole(draw: np.random.Generator, *shape: int, zeros: float = 0.0) -> np.ndarray:
+def whole_numbers(draw: np.random.Generator, *shape: int, zeros: float = 0.0) -> np.ndarray:
     """Small whole numbers, some of them 0 at least."""
     return draw.integers(-3, 4, shape) * (draw.random(shape) >= zeros)

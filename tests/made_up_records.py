@@ -5,16 +5,33 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-FRACTIONS = (1.0, 0.8, 0.65, 0.525, 0.425, 0.35, 0.2875, 0.2375, 0.2, 0.1625, 0.1375, 0.1125, 0.1, 0.0875, 0.075, 0.05)
+MADE_UP_FRACTIONS = (
+    1.0,
+    0.8,
+    0.65,
+    0.525,
+    0.425,
+    0.35,
+    0.2875,
+    0.2375,
+    0.2,
+    0.1625,
+    0.1375,
+    0.1125,
+    0.1,
+    0.0875,
+    0.075,
+    0.05,
+)
 CHANCE = 0.1135
 
 
-def made_up(
+def records_of_means(
     curves: Mapping[str, Sequence[float] | float],
     experiment: str = "mnist-fc40-fc40",
     seeds: int | Sequence[int] = 15,
     spread: float = 0.01,
-    fractions: Sequence[float] = FRACTIONS,
+    fractions: Sequence[float] = MADE_UP_FRACTIONS,
     key: int = 0,
 ) -> pd.DataFrame:
     """Records whose curves have these true means: a number, or one for each cycle.
@@ -48,6 +65,6 @@ def made_up(
     return pd.concat(tables, ignore_index=True)
 
 
-def falling(high: float, low: float, below: float, fractions: Sequence[float] = FRACTIONS) -> list[float]:
+def falling(high: float, low: float, below: float, fractions: Sequence[float] = MADE_UP_FRACTIONS) -> list[float]:
     """A curve at `high` above a fraction and at `low` from it down."""
     return [low if fraction <= below else high for fraction in fractions]

@@ -28,7 +28,6 @@ from dropnet_core.pages import notebook as notebook_module
 from dropnet_core.runs import Job
 from dropnet_core.training import History, Outcome
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 SEEDS, CYCLES = ("0", "1", "2"), 4  # of earlier records, kept
 WHOLE = ("kappa-fc40-fc40", "probe-selection-fc40-fc40", "mnist-conv64-conv32")  # what kappa ended, and how it goes on
 SIZES = {"mnist": (1, 28, 10), "mnist5k": (1, 28, 10), "cifar10": (3, 32, 10), "tinyimagenet": (3, 64, 200)}

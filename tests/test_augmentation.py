@@ -9,7 +9,7 @@ from scipy.ndimage import affine_transform
 from some_jobs import train_all
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data.augmentation import affine_maps, draws, moved
+from dropnet_core.data.augmentation import affine_maps, draws, warp_images
 from dropnet_core.figures.augmentation_figure import augmented_samples
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
@@ -42,10 +42,10 @@ def plain(image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 def test_every_image_is_moved_as_the_plain_rendering_moves_it(shape):
     images = np.random.default_rng(1).random((40, *shape))
     drawn = draws(3, 2, 40)
-    result = moved(torch.from_numpy(images), affine_maps(drawn, *shape[1:]))
+    result = warp_images(torch.from_numpy(images), affine_maps(drawn, *shape[1:]))
     expected = np.stack([plain(image, row) for image, row in zip(images, drawn, strict=True)])
     np.testing.assert_allclose(result.numpy(), expected, rtol=0, atol=1e-9)
-    single = moved(torch.from_numpy(images).float(), affine_maps(drawn, *shape[1:]))
+    single = warp_images(torch.from_numpy(images).float(), affine_maps(drawn, *shape[1:]))
     assert np.abs(single.numpy() - expected).max() < 1e-4
 
 
@@ -53,7 +53,7 @@ def test_the_extreme_draws_too():
     """The ends of all ranges, which pull in pixels from far outside the image."""
     corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * 7), -1).reshape(-1, 7)
     images = np.random.default_rng(2).random((len(corners), 1, 12, 12))
-    result = moved(torch.from_numpy(images), affine_maps(corners, 12, 12))
+    result = warp_images(torch.from_numpy(images), affine_maps(corners, 12, 12))
     expected = np.stack([plain(image, row) for image, row in zip(images, corners, strict=True)])
     np.testing.assert_allclose(result.numpy(), expected, rtol=0, atol=1e-9)
 
@@ -63,7 +63,7 @@ def one(**changed: float) -> torch.Tensor:
     names = ["rotation", "down", "right", "shear", "zoom_rows", "zoom_columns", "flip"]
     drawn = np.array([[changed.get(name, still) for name, still in zip(names, CENTRE, strict=True)]])
     ramp = (10 * torch.arange(5.0)[:, None] + torch.arange(5.0)).double()
-    return moved(ramp[None, None], affine_maps(drawn, 5, 5))[0, 0]
+    return warp_images(ramp[None, None], affine_maps(drawn, 5, 5))[0, 0]
 
 
 def test_what_each_draw_does():
@@ -92,10 +92,10 @@ def test_draws_are_named_by_seed_epoch_and_image_alone():
 
 def test_an_image_comes_out_the_same_in_any_batch_bit_for_bit():
     images, maps = torch.rand(33, 3, 16, 16), affine_maps(draws(0, 0, 33), 16, 16)
-    together = moved(images, maps)
+    together = warp_images(images, maps)
     order = torch.randperm(33, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(moved(images[order], maps[order]), together[order])
-    assert torch.equal(torch.cat([moved(images[i : i + 1], maps[i : i + 1]) for i in range(33)]), together)
+    assert torch.equal(warp_images(images[order], maps[order]), together[order])
+    assert torch.equal(torch.cat([warp_images(images[i : i + 1], maps[i : i + 1]) for i in range(33)]), together)
 
 
 AUGMENTED = Recipe(precision="float64", max_epochs=2, augment="affine")
@@ -109,7 +109,9 @@ def test_augmented_batches_are_whole_and_each_image_keeps_its_map(tiny):
     clean = tiny.train.images.double() / 255
     for start, (images, labels) in zip(range(0, 150, 32), found, strict=False):
         rows = order[start : start + 32]
-        assert torch.equal(images, moved(clean[rows], maps[rows])) and torch.equal(labels, tiny.train.labels[rows])
+        assert torch.equal(images, warp_images(clean[rows], maps[rows])) and torch.equal(
+            labels, tiny.train.labels[rows]
+        )
     assert [len(labels) for _, labels in batches(tiny.train, 200, torch.float64, order, maps)] == [150]
     assert [len(labels) for _, labels in batches(tiny.train, 32, torch.float64, order)] == [32] * 4 + [22]
 
@@ -157,7 +159,9 @@ def test_the_figure_shows_what_training_sees(tiny):
         for epoch in range(3):
             maps = epoch_plan(tiny.train, AUGMENTED, 4, epoch)[1]
             assert maps is not None
-            assert np.array_equal(pictures[label, epoch + 1, :, :, 0], moved(clean, maps[row : row + 1])[0, 0].numpy())
+            assert np.array_equal(
+                pictures[label, epoch + 1, :, :, 0], warp_images(clean, maps[row : row + 1])[0, 0].numpy()
+            )
     assert [axes.get_title() for axes in chart.axes[:4]] == ["as it is", "epoch 1", "epoch 2", "epoch 3"]
     assert "2 training images of tiny" in chart.alt_text and "3 epochs" in chart.alt_text
     assert chart.image() == augmented_samples(tiny, samples=2, epochs=3, seed=4).image()

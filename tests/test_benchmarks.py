@@ -10,22 +10,22 @@ import torch
 from readme_tables import ratios
 
 from benchmarks import keras_way, rows, speed, steps, ways
-from benchmarks.__main__ import PARTS, main
-from benchmarks.agreement import compared, jobs
-from benchmarks.costs import Cost, along, schedule
+from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.agreement import agreement_jobs, agreement_rows
+from benchmarks.costs import TrainingTime, schedule_seconds, training_seconds_along
 from benchmarks.machine import Peak
 from benchmarks.memory import peak_so_far
-from benchmarks.models import MODELS, Model, digits
+from benchmarks.models import MODELS, PaperModel, digits
 from benchmarks.processes import Crew
-from benchmarks.profile import profile, watched
+from benchmarks.profile import profile, timed
 from benchmarks.rows import Row
-from benchmarks.speed import OTHERS, Bench, Costs, schedules
+from benchmarks.speed import OTHER_WAYS, Bench, TrainingTimes, schedules
 from benchmarks.ways import Seconds
 from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import shrink
-from dropnet_core.engines.kernels.engine import model_of
-from dropnet_core.engines.kernels.groups import grouped
-from dropnet_core.engines.kernels.lit import listed
+from dropnet_core.engines.kernels.engine import kernel_model
+from dropnet_core.engines.kernels.groups import image_groups
+from dropnet_core.engines.kernels.lit import pixel_lists
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import measure
@@ -35,22 +35,22 @@ from dropnet_core.runs import Job
 
 
 def test_a_cost_is_that_of_the_whole_data_and_of_one_network():
-    cost = Cost.of(one=5.0, three=9.0, networks=4, scale=10.0, at_once=2)
-    assert cost == Cost(epoch=2.0 * 10 / 4 / 2, around=3.0 * 10 / 4 / 2)
+    cost = TrainingTime.of(one=5.0, three=9.0, networks=4, scale=10.0, at_once=2)
+    assert cost == TrainingTime(epoch=2.0 * 10 / 4 / 2, around=3.0 * 10 / 4 / 2)
     assert cost.training(4) == 4 * 2.5 + 3.75
-    noisy = Cost.of(one=5.0, three=4.0, networks=1, scale=1.0, at_once=1)
-    assert noisy == Cost(epoch=0.25, around=4.75)
-    compiled = Cost.of(one=5.0, three=9.0, networks=2, scale=10.0, at_once=1, compiles=True)
-    assert compiled == Cost(epoch=10.0, around=1.5)
+    noisy = TrainingTime.of(one=5.0, three=4.0, networks=1, scale=1.0, at_once=1)
+    assert noisy == TrainingTime(epoch=0.25, around=4.75)
+    compiled = TrainingTime.of(one=5.0, three=9.0, networks=2, scale=10.0, at_once=1, compiles=True)
+    assert compiled == TrainingTime(epoch=10.0, around=1.5)
 
 
 def test_cycles_between_two_measured_ones_lie_on_a_line():
-    costs = {4: Cost(1.0, 2.0), 0: Cost(3.0, 0.0)}
-    np.testing.assert_allclose(along(costs, 5, epochs=10), [30, 25.5, 21, 16.5, 12])
+    costs = {4: TrainingTime(1.0, 2.0), 0: TrainingTime(3.0, 0.0)}
+    np.testing.assert_allclose(training_seconds_along(costs, 5, epochs=10), [30, 25.5, 21, 16.5, 12])
 
 
 def test_the_unpruned_network_is_trained_once_for_all_metrics():
-    assert schedule([10.0, 5.0, 1.0], metrics=6) == 10 + 6 * 6
+    assert schedule_seconds([10.0, 5.0, 1.0], metrics=6) == 10 + 6 * 6
 
 
 def test_the_schedules_of_the_models_end_at_the_papers_fractions():
@@ -73,8 +73,8 @@ def lit(count: int, height: int, width: int, *places: tuple[int, int, int]) -> n
 
 def test_products_and_traffic_of_a_dense_network_counted_by_hand():
     network = describe("fc5-fc3", (1, 6, 4), 10)
-    layout = listed(lit(64, 6, 4, (0, 0, 0), (0, 1, 1), (40, 0, 0)), np.zeros(64, np.int64), 32)
-    assert steps.products(network, layout) == 2 * 3 * 5 + 3 * 64 * (5 * 3 + 3 * 10)
+    layout = pixel_lists(lit(64, 6, 4, (0, 0, 0), (0, 1, 1), (40, 0, 0)), np.zeros(64, np.int64), 32)
+    assert steps.multiplications(network, layout) == 2 * 3 * 5 + 3 * 64 * (5 * 3 + 3 * 10)
     parameters = 24 * 5 + 5 + 5 * 3 + 3 + 3 * 10 + 10
     by_image = 2 * 4 * (2 + 1)  # two lists, filled up to four entries, each an index and a value
     by_batch = 3 * (2 + 2 * (2 + 1))  # three pixels, each with a list filled up to two entries
@@ -83,11 +83,11 @@ def test_products_and_traffic_of_a_dense_network_counted_by_hand():
 
 def test_products_and_traffic_of_a_convolutional_network_counted_by_hand():
     network = describe("conv5-conv3-dense4", (1, 12, 10), 10)
-    layout = grouped(lit(64, 12, 10, (0, 0, 0), (40, 5, 5)), np.zeros(64, np.int64), 32)
+    layout = image_groups(lit(64, 12, 10, (0, 0, 0), (40, 5, 5)), np.zeros(64, np.int64), 32)
     live = 1 + 2 * 2  # window i reaches from pixel 2i - 1 to 2i + 2: 0 lies in the first, 5 in the third and fourth
     first, second = 2 * 36 * 5 * live * 32, 3 * 16 * 5 * 3 * (3 * 2) * 64
     dense = 3 * 64 * (3 * (3 * 2) * 4 + 4 * 10)
-    assert steps.products(network, layout) == first + second + dense
+    assert steps.multiplications(network, layout) == first + second + dense
     parameters = 9 * 5 + 5 + 9 * 5 * 3 + 3 + 18 * 4 + 4 + 4 * 10 + 10
     values = 5 * (6 * 5) + 3 * (3 * 2) + 4 + 10
     assert steps.traffic(network, layout) == 64 * 12 * 10 + 4 * (2 * 3 * parameters + 4 * 64 * values)
@@ -98,17 +98,17 @@ def test_a_step_is_one_of_32_images_of_the_network_that_a_cycle_leaves(name):
     model, split = MODELS[name], digits(640).train
     small = shrink(model.network, model.masks[9])
     weights = {key: torch.zeros(shape) for key, shape in small.weight_shapes().items()}
-    _, lay_out = model_of(small, weights, 32)
+    _, lay_out = kernel_model(small, weights, 32)
     layout = lay_out(split.images.numpy(), split.labels.numpy(), 32)
-    found = steps.step(model, 9)
-    assert found.flops == 2 * steps.products(small, layout) / 20
+    found = steps.measure_step(model, 9)
+    assert found.flops == 2 * steps.multiplications(small, layout) / 20
     assert found.moved == steps.traffic(small, layout) / 20
     assert found.seconds > 0
 
 
 def test_steps_are_measured_down_to_a_tenth_of_the_units():
     for model in MODELS.values():
-        left = [model.masks[cycle].fraction_remaining for cycle in steps.cycles(model)]
+        left = [model.masks[cycle].fraction_remaining for cycle in steps.step_cycles(model)]
         assert left[0] == 1 and left[-1] <= 0.1 < left[-2]
 
 
@@ -121,13 +121,13 @@ def test_shares_are_those_of_the_limits_of_the_same_round(monkeypatch):
             assert count == 1
 
         def do(self, task, *arguments):
-            return [next(peaks)] if task is steps.one_core else [steps.Step(next(taken), 40.0, 10.0)]
+            return [next(peaks)] if task is steps.one_core else [steps.StepCost(next(taken), 40.0, 10.0)]
 
         def close(self):
             pass
 
     monkeypatch.setattr(steps, "Crew", OneProcess)
-    model = Model("Short", "fc40-fc30", 0.05, 32, 1, 1, 1)
+    model = PaperModel(title="Short", name="fc40-fc30", stop=0.05, images=32, more=1, together=1, every=1)
     found = list(steps.steps([model], rounds=2, every=8))
     shares = [(row.at, row.low, row.high) for row in found if row.quantity == "share of peak arithmetic"]
     assert shares == [("40-30", 0.2, 0.4), ("8-7", 0.1, 0.2), ("4-3", 0.05, 0.1)]
@@ -224,13 +224,13 @@ def test_keras_gives_the_same_outputs_and_values_as_the_definition(tiny16, name)
 def test_keras_is_left_out_where_it_is_missing_and_a_line_says_so(monkeypatch, capsys):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setitem(sys.modules, "keras", None)
-    assert "keras" in keras_way.missing()
+    assert "keras" in keras_way.why_no_keras()
     bench = Bench()
     monkeypatch.setattr(bench.alone["keras"], "do", lambda task: [task()])
-    assert bench.others() == OTHERS
+    assert bench.others() == OTHER_WAYS
     assert capsys.readouterr().out.startswith("keras: left out (")
     monkeypatch.setitem(sys.modules, "keras", sys)
-    assert bench.others() == (*OTHERS, "keras")
+    assert bench.others() == (*OTHER_WAYS, "keras")
     assert not capsys.readouterr().out
     bench.close()
 
@@ -239,14 +239,14 @@ def test_the_engine_is_compared_with_each_other_way_by_both_clocks(monkeypatch):
     bench, epoch = Bench(), {"usual": 8.0, "usual-1": 4.0, "reference": 2.0, "keras": 16.0, "kernels": 1.0}
 
     def cost(way, *rest, **named):
-        return Costs(Cost(epoch[way], 0.0), Cost(epoch[way] ** 2, 0.0))
+        return TrainingTimes(TrainingTime(epoch[way], 0.0), TrainingTime(epoch[way] ** 2, 0.0))
 
     monkeypatch.setattr(bench, "cost", cost)
-    made = list(schedules(bench, MODELS["model1"].roughly(), 2, (*OTHERS, "keras")))
+    made = list(schedules(bench, MODELS["model1"].roughly(), 2, (*OTHER_WAYS, "keras")))
     trainings = 1 + 6 * (len(MODELS["model1"].masks) - 1)
     for clock, power in (("", 1), (", processor time", 2)):
         ratios = {row.way: row.value for row in made if row.quantity == f"times faster{clock}"}
-        assert ratios == {f"kernels/{way}": epoch[way] ** power for way in (*OTHERS, "keras")}
+        assert ratios == {f"kernels/{way}": epoch[way] ** power for way in (*OTHER_WAYS, "keras")}
         hours = {row.way: row.value for row in made if row.quantity == f"one seed, six metrics{clock}"}
         assert hours == {way: pytest.approx(s**power * 15 * trainings / 3600, rel=1e-3) for way, s in epoch.items()}
     bench.close()
@@ -272,7 +272,7 @@ def test_a_measurement_has_as_many_images_and_networks_as_suit_the_way(monkeypat
 
 
 def row(part: str, value: float) -> Row:
-    return Row.of(part, "Model 1", "times faster", "kernels/usual", "", [value, value + 1, value + 5], "times")
+    return Row.of(part, "Model 1", "times faster", "kernels/usual", values=[value, value + 1, value + 5], unit="times")
 
 
 def test_a_row_is_the_median_with_its_spread():
@@ -281,16 +281,18 @@ def test_a_row_is_the_median_with_its_spread():
 
 
 def test_a_part_that_is_measured_again_replaces_its_rows_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "OTHERS", ("numpy", "no-such-library"))
-    first = rows.table([row("schedule", 1.0), row("steps", 2.0)])
+    monkeypatch.setattr(rows, "LIBRARIES", ("numpy", "no-such-library"))
+    first = rows.benchmark_table([row("schedule", 1.0), row("steps", 2.0)])
     file = tmp_path / "speed.csv"
     first.to_csv(file, index=False)
-    assert rows.read(file)["libraries"].iloc[0].startswith(f"torch {torch.__version__}, numpy 2")
-    again = rows.merged(rows.read(file), rows.table([row("steps", 7.0), row("memory", 3.0)]))
+    assert rows.read_benchmarks(file)["libraries"].iloc[0].startswith(f"torch {torch.__version__}, numpy 2")
+    again = rows.merge_benchmarks(
+        rows.read_benchmarks(file), rows.benchmark_table([row("steps", 7.0), row("memory", 3.0)])
+    )
     assert again["part"].tolist() == ["schedule", "steps", "memory"]
     assert again["value"].tolist() == [2, 8, 4]
-    assert rows.merged(rows.read(tmp_path / "none.csv"), first).equals(first)
-    text = rows.printed(again)
+    assert rows.merge_benchmarks(rows.read_benchmarks(tmp_path / "none.csv"), first).equals(first)
+    text = rows.as_text(again)
     assert "times faster" in text and "7 to 12" in text
 
 
@@ -298,8 +300,8 @@ def test_what_another_processor_took_stays(monkeypatch):
     tables = []
     for hardware, value in (("Pear 1", 1.0), ("Apple 2", 10.0), ("Pear 1", 100.0)):
         monkeypatch.setattr(rows, "processor", lambda hardware=hardware: hardware)
-        tables.append(rows.table([row("schedule", value), row("steps", value)]))
-    both = rows.merged(rows.merged(tables[0], tables[1]), tables[2][tables[2]["part"] == "steps"])
+        tables.append(rows.benchmark_table([row("schedule", value), row("steps", value)]))
+    both = rows.merge_benchmarks(rows.merge_benchmarks(tables[0], tables[1]), tables[2][tables[2]["part"] == "steps"])
     found = both.set_index(["hardware", "part"])["value"].to_dict()
     assert found == {
         ("Pear 1", "schedule"): 2,
@@ -323,38 +325,38 @@ def test_the_summary_has_a_line_for_each_processor_and_network(monkeypatch):
             ("times faster, processor time", "kernels/usual", 77.0),
         ]
         made = [
-            Row.of("schedule", model, quantity, way, "", [times * value], "")
+            Row.of("schedule", model, quantity, way, values=[times * value], unit="")
             for model in ("Model 1", "Model 2")
             for quantity, way, value in quantities
         ]
-        tables.append(rows.table(made))
-    assert ratios(rows.merged(tables[0], tables[1]))[2:] == [
+        tables.append(rows.benchmark_table(made))
+    assert ratios(rows.merge_benchmarks(tables[0], tables[1]))[2:] == [
         "| Apple 2, 2 cores | Model 1 | 0.0247 | 2468 | 19.8 | – |",
         "| Apple 2, 2 cores | Model 2 | 0.0247 | 2468 | 19.8 | – |",
         "| Pear 1, 2 cores | Model 1 | 0.0123 | 1234 | 9.88 | – |",
         "| Pear 1, 2 cores | Model 2 | 0.0123 | 1234 | 9.88 | – |",
     ]
-    assert len(ratios(rows.table([row("deep", 1.0)]))) == 2
+    assert len(ratios(rows.benchmark_table([row("deep", 1.0)]))) == 2
 
 
 def test_a_place_that_is_a_number_stays_as_it_was_written(tmp_path):
     file = tmp_path / "speed.csv"
-    rows.table(
-        [Row.of("deep", "VGG19", "times faster", "compact/reference", at, [1.0], "times") for at in "14"]
+    rows.benchmark_table(
+        [Row.of("deep", "VGG19", "times faster", "compact/reference", at=at, values=[1.0], unit="times") for at in "14"]
     ).to_csv(file, index=False)
-    assert rows.read(file)["at"].tolist() == ["1", "4"]
+    assert rows.read_benchmarks(file)["at"].tolist() == ["1", "4"]
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "speed.csv").write_text(content)
     with pytest.raises(InputError, match="remove it and measure again"):
-        rows.read(tmp_path / "speed.csv")
+        rows.read_benchmarks(tmp_path / "speed.csv")
 
 
 def test_the_command_keeps_what_it_measures_unless_it_is_quick(tmp_path, monkeypatch, capsys):
     file = tmp_path / "new" / "speed.csv"
-    monkeypatch.setitem(PARTS, "schedule", lambda quick: iter([row("schedule", 3.0)]))
+    monkeypatch.setitem(BENCHMARKS, "schedule", lambda quick: iter([row("schedule", 3.0)]))
     main(["schedule", "--quick", "--out", str(file)])
     assert not file.exists() and "3 to 8" in capsys.readouterr().out
     main(["schedule", "--out", str(file)])
@@ -366,21 +368,25 @@ def test_the_command_keeps_what_it_measures_unless_it_is_quick(tmp_path, monkeyp
 
 def test_the_two_tests_of_agreement():
     slow = np.linspace(0.8, 0.9, 40)
-    same = {r.quantity: r for r in compared("fc", "test accuracy", "a/b", slow, slow.copy(), "of 1")}
+    same = {
+        r.quantity: r for r in agreement_rows("fc", "test accuracy", "a/b", slow=slow, fast=slow.copy(), unit="of 1")
+    }
     assert same["p value of test accuracy"].value == 1 and same["seeds with equal test accuracy"].value == 1
-    shifted = {r.quantity: r for r in compared("fc", "test accuracy", "a/b", slow, slow + 0.05, "of 1")}
+    shifted = {
+        r.quantity: r for r in agreement_rows("fc", "test accuracy", "a/b", slow=slow, fast=slow + 0.05, unit="of 1")
+    }
     mean = shifted["mean difference of test accuracy"]
     assert mean.value == pytest.approx(0.05) and mean.low > 0.04 and shifted["p value of test accuracy"].value < 0.01
-    masks = [job.mask.units_per_layer for job in jobs("fc20-fc20", range(2))]
+    masks = [job.mask.units_per_layer for job in agreement_jobs("fc20-fc20", range(2))]
     assert masks == [(20, 20), (10, 10)]
 
 
 def test_a_watched_function_adds_up_its_time_and_hands_on_what_it_does():
     spent = {"training": 0.0}
-    assert watched(lambda a, b: a + b, spent, "training")(1, b=2) == 3
+    assert timed(lambda a, b: a + b, spent, "training")(1, b=2) == 3
     assert spent["training"] > 0
     with pytest.raises(ZeroDivisionError):
-        watched(lambda: 1 / 0, spent, "training")()
+        timed(lambda: 1 / 0, spent, "training")()
 
 
 def test_the_profile_sees_the_engine_at_work():

@@ -14,12 +14,12 @@ from check_pages import missing_in_book, remote_in_css, remote_in_html, wordless
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
+from project_folders import NOTEBOOKS, ROOT
 
 from dropnet_core.pages.extensions.figure_alternatives import descriptions
 from dropnet_core.pages.extensions.offline_math import mathjax_files
 
-ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOK_FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 
 
 def complaints(notebook: NotebookNode) -> list[str]:
@@ -44,7 +44,7 @@ def complaints(notebook: NotebookNode) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOK_FILES, ids=lambda path: path.stem)
 def test_stored_outputs_can_be_published(path: Path) -> None:
     """Mend with: make refresh."""
     assert complaints(nbformat.read(path, as_version=4)) == []
@@ -85,7 +85,7 @@ def test_table_of_contents_lists_every_notebook_and_only_pages_that_exist() -> N
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
     listed = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
     assert len(listed) == len(set(listed))
-    assert {f"notebooks/{path.stem}" for path in NOTEBOOKS} == {
+    assert {f"notebooks/{path.stem}" for path in NOTEBOOK_FILES} == {
         name for name in listed if name.startswith("notebooks/")
     }
     for name in listed:

@@ -5,7 +5,7 @@ import pytest
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.verdicts.claims import FORMS, claim, claims, parse
-from dropnet_core.verdicts.primitives import margin
+from dropnet_core.verdicts.primitives import margin_of
 
 
 def curves_of(name: str) -> set[str]:
@@ -37,7 +37,7 @@ def test_the_kinds_of_tests() -> None:
 
 def test_margins_follow_the_data_unless_the_claim_has_its_own() -> None:
     def of(name: str) -> set[float]:
-        return {margin(call, claim(name).margin) for call in claim(name).calls}
+        return {margin_of(call, claim(name).margin) for call in claim(name).calls}
 
     assert of("A7") == {0.01} and of("C2") == of("H5") == {0.02}
     assert of("E2") == {0.01, 0.05}  # its CLIFF

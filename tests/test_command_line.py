@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from dropnet_core.data import DATA_SETS
-from dropnet_core.experiments.records import complete, equal, read, write
+from dropnet_core.experiments.records import complete_runs, read_records, same_records, write_records
 from dropnet_core.pages.command_line import main
 from dropnet_core.running import scheduler
 from dropnet_core.running.store import Store
@@ -24,10 +24,9 @@ EMBEDDED += "--engine reference --set metrics=min,max".split()
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tiny, monkeypatch, tmp_path):
+def surroundings(tiny_by_name, monkeypatch, tmp_path):
     """The data set "tiny", results of one's own, no bar, and a default store that does not exist yet."""
     (tmp_path / "results").mkdir()
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
     monkeypatch.setenv("DROPNET_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
     monkeypatch.setenv("DROPNET_QUIET", "1")
@@ -48,8 +47,8 @@ def test_a_run_writes_its_records_under_a_name_of_its_own(tmp_path, capsys):
     assert run("--seeds", "0-1") == 0
     file = only_file(tmp_path / "results")
     assert file.name.startswith("mnist-fc40-fc40+")
-    table = read(file)
-    assert complete(table) == 12 and set(table["experiment"]) == {file.stem} and set(table["seed"]) == {0, 1}
+    table = read_records(file)
+    assert complete_runs(table) == 12 and set(table["experiment"]) == {file.stem} and set(table["seed"]) == {0, 1}
     out = capsys.readouterr().out
     assert f"{file.stem}: 12 of 12 runs complete" in out
     assert f"{file}: {len(table)} rows added, 0 already there, 0 refused" in out
@@ -58,10 +57,10 @@ def test_a_run_writes_its_records_under_a_name_of_its_own(tmp_path, capsys):
 def test_seeds_make_no_other_experiment_and_merge(tmp_path, capsys):
     for seeds in ("0", "2", "0-2"):
         assert run("--seeds", seeds) == 0
-    assert complete(read(only_file(tmp_path / "results"))) == 18
+    assert complete_runs(read_records(only_file(tmp_path / "results"))) == 18
     assert "0 refused" in capsys.readouterr().out.splitlines()[-1]
     assert run("--set", "seeds=3") == 0
-    assert complete(read(only_file(tmp_path / "results"))) == 24
+    assert complete_runs(read_records(only_file(tmp_path / "results"))) == 24
 
 
 def test_an_unchanged_experiment_keeps_its_name(tmp_path, monkeypatch, tiny):
@@ -75,9 +74,9 @@ def test_an_unchanged_experiment_keeps_its_name(tmp_path, monkeypatch, tiny):
 def test_a_precision_may_be_named(tmp_path, capsys):
     for kind in ("float32", "bf16"):
         assert run("--seeds", 0, "--set", f"precision={kind}", "--out", tmp_path / kind) == 0
-    float32, bf16 = (read(only_file(tmp_path / kind)) for kind in ("float32", "bf16"))
+    float32, bf16 = (read_records(only_file(tmp_path / kind)) for kind in ("float32", "bf16"))
     assert set(bf16["engine"]) == {"compact"} and set(bf16["recipe"]).isdisjoint(float32["recipe"])
-    assert set(bf16["experiment"]).isdisjoint(float32["experiment"]) and not equal(bf16, float32).any()
+    assert set(bf16["experiment"]).isdisjoint(float32["experiment"]) and not same_records(bf16, float32).any()
 
 
 def test_store_and_out_may_be_named(tmp_path):
@@ -90,13 +89,13 @@ def test_store_and_out_may_be_named(tmp_path):
 def test_unequal_rows_stay_and_are_counted(tmp_path, capsys):
     run("--seeds", 0)
     file = only_file(tmp_path / "results")
-    table = read(file)
+    table = read_records(file)
     table.loc[[1, 4], "test_accuracy"] = 0.987
-    write(table, file)
+    write_records(table, file)
     assert run("--seeds", 0) == 0
     out = capsys.readouterr().out
     assert "2 refused" in out and "refused rows differ from those in the file, which stay" in out
-    assert read(file).loc[[1, 4], "test_accuracy"].tolist() == [0.987, 0.987]
+    assert read_records(file).loc[[1, 4], "test_accuracy"].tolist() == [0.987, 0.987]
 
 
 def test_a_dry_run_trains_nothing(tmp_path, capsys):
@@ -120,11 +119,11 @@ def test_a_time_budget_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "0 of 6 runs complete" in out
     assert "the time budget is used up; the same command goes on from here" in out
-    part = read(only_file(tmp_path / "results"))
+    part = read_records(only_file(tmp_path / "results"))
     assert 0 < len(part) < 22
     assert run("--seeds", 0, "--engine", "compact") == 0
     assert "6 of 6 runs complete" in capsys.readouterr().out
-    assert complete(read(only_file(tmp_path / "results"))) == 6
+    assert complete_runs(read_records(only_file(tmp_path / "results"))) == 6
 
 
 def test_ctrl_c_writes_what_is_finished(tmp_path, capsys, monkeypatch):
@@ -138,11 +137,11 @@ def test_ctrl_c_writes_what_is_finished(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Store, "put", interrupted)
     assert run("--seeds", 0, "--engine", "compact") == 130
     assert "interrupted; the same command goes on from here" in capsys.readouterr().out
-    table = read(only_file(tmp_path / "results"))
+    table = read_records(only_file(tmp_path / "results"))
     assert (table["cycle"] == 0).sum() == 6 and len(table) < 10
     monkeypatch.setattr(Store, "put", put)
     assert run("--seeds", 0, "--engine", "compact") == 0
-    assert complete(read(only_file(tmp_path / "results"))) == 6
+    assert complete_runs(read_records(only_file(tmp_path / "results"))) == 6
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +160,7 @@ def uninterrupted(tmp_path_factory):
             f"{folder}/results",
         ]
     )
-    return read(only_file(folder / "results"))
+    return read_records(only_file(folder / "results"))
 
 
 def start(*words):
@@ -187,7 +186,7 @@ def wait_for(process, place, count):
 
 def same(a, b):
     keys = ["metric", "seed", "cycle"]
-    return len(a) == len(b) and equal(a.sort_values(keys), b.sort_values(keys)).all()
+    return len(a) == len(b) and same_records(a.sort_values(keys), b.sort_values(keys)).all()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -200,7 +199,7 @@ def test_killed_and_resumed_is_uninterrupted(tmp_path, uninterrupted, workers):
     assert process.returncode == -signal.SIGKILL and 3 <= entries(place) < len(uninterrupted) - 2
     assert not list(out.glob("*.csv"))
     assert main(["run", "mnist-fc40-fc40", *EMBEDDED, "--store", str(place), "--out", str(out)]) == 0
-    assert same(read(only_file(out)), uninterrupted)
+    assert same(read_records(only_file(out)), uninterrupted)
 
 
 def test_two_processes_share_a_store(tmp_path, uninterrupted):
@@ -211,24 +210,24 @@ def test_two_processes_share_a_store(tmp_path, uninterrupted):
     output, _ = process.communicate()
     assert process.returncode == 0, output
     for folder in ("ours", "theirs"):
-        assert same(read(only_file(tmp_path / folder)), uninterrupted)
+        assert same(read_records(only_file(tmp_path / folder)), uninterrupted)
 
 
 def test_a_damaged_entry_is_named_and_computed_again(tmp_path, capsys):
     run("--seeds", 0)
-    before = read(only_file(tmp_path / "results"))
+    before = read_records(only_file(tmp_path / "results"))
     with sqlite3.connect(tmp_path / "default.sqlite") as database:
         (key,) = database.execute("SELECT key FROM outcomes LIMIT 1 OFFSET 2").fetchone()
         database.execute("UPDATE outcomes SET content = x'00' WHERE key = ?", (key,))
     capsys.readouterr()
     assert run("--seeds", 0, "--out", tmp_path / "again") == 0
     assert f"warning: entry {key} of the store {tmp_path}/default.sqlite is damaged" in capsys.readouterr().err
-    assert equal(read(only_file(tmp_path / "again")), before).all()
+    assert same_records(read_records(only_file(tmp_path / "again")), before).all()
 
 
 def test_a_loss_that_is_no_number_ends_nothing_else(tmp_path, capsys):
     assert run("--seeds", "0-5", "--set", "learning_rate=1e30", "--set", "metrics=min") == 0
-    table = read(only_file(tmp_path / "results"))
+    table = read_records(only_file(tmp_path / "results"))
     assert "6 of 6 runs complete" in capsys.readouterr().out
     assert 0 < (table["status"] == "diverged").sum() < 6
 
@@ -366,7 +365,7 @@ def test_help_says_what_there_is(capsys):
 def test_records_of_other_settings_are_refused_before_training(tmp_path, capsys):
     run("--seeds", 0)
     file = only_file(tmp_path / "results")
-    write(read(file).assign(recipe="0123456789ab"), file)
+    write_records(read_records(file).assign(recipe="0123456789ab"), file)
     (tmp_path / "default.sqlite").unlink()
     assert run("--seeds", 1) == 2
     assert "differ in recipe" in capsys.readouterr().err and entries(tmp_path / "default.sqlite") == 0
@@ -380,11 +379,11 @@ def test_shards_merge(tmp_path, capsys):
     assert main(["merge", *map(str, files)]) == 0
     merged = only_file(tmp_path / "results")
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 and lines[0].endswith(f"{len(read(merged))} rows added, 0 already there, 0 refused")
+    assert len(lines) == 1 and lines[0].endswith(f"{len(read_records(merged))} rows added, 0 already there, 0 refused")
     run("--seeds", "0-1", "--out", tmp_path / "both")
-    assert same(read(merged), read(only_file(tmp_path / "both")))
+    assert same(read_records(merged), read_records(only_file(tmp_path / "both")))
     assert main(["merge", *map(str, files), "--out", str(tmp_path / "both")]) == 0
-    assert f"0 rows added, {len(read(merged))} already there, 0 refused" in capsys.readouterr().out
+    assert f"0 rows added, {len(read_records(merged))} already there, 0 refused" in capsys.readouterr().out
 
 
 def test_list_and_status_print_what_has_records(tmp_path, capsys):
@@ -395,8 +394,8 @@ def test_list_and_status_print_what_has_records(tmp_path, capsys):
     out = capsys.readouterr().out
     assert f"{name}: 6 of 6 runs complete" in out and "mnist-fc40-fc40: not yet run" in out
     only_file(tmp_path / "results").rename(tmp_path / "results" / "x.csv")
-    write(
-        read(tmp_path / "results" / "x.csv").assign(experiment="mnist-fc40-fc40"),
+    write_records(
+        read_records(tmp_path / "results" / "x.csv").assign(experiment="mnist-fc40-fc40"),
         tmp_path / "results" / "x.csv",
     )
     assert main(["list"]) == 0
@@ -409,12 +408,12 @@ def test_verify_tells_true_rows_from_false_ones(tmp_path, capsys):
     again = ["verify", str(file), "--rows", "4", "--seed", "3", *TINY]
     assert main(again) == 0
     assert "4 of 4 rows are equal" in capsys.readouterr().out
-    table = read(file)
-    write(table.assign(test_loss=table["test_loss"] + 1), file)
+    table = read_records(file)
+    write_records(table.assign(test_loss=table["test_loss"] + 1), file)
     assert main(again) == 1
     out = capsys.readouterr().out
     assert "different (test_loss" in out and "4 should be equal, made by the same arithmetic" in out
-    write(table.assign(test_loss=table["test_loss"] + 1, hardware="another"), file)
+    write_records(table.assign(test_loss=table["test_loss"] + 1, hardware="another"), file)
     assert main(again) == 0
     out = capsys.readouterr().out
     assert "0 of 4 rows are equal" in out and "Rows made by PyTorch on another kind of machine" in out
@@ -428,10 +427,10 @@ def test_verify_finds_what_a_few_rows_do_not_show(tmp_path, capsys):
     """Whatever rows are drawn: exchanged curves, a row too few, another name."""
     run("--seeds", 0)
     file = only_file(tmp_path / "results")
-    table = read(file)
+    table = read_records(file)
 
     def told(changed, name=file.name):
-        write(changed, tmp_path / name)
+        write_records(changed, tmp_path / name)
         code = main(["verify", str(tmp_path / name), "--rows", "1", *TINY])
         return code, capsys.readouterr().out
 
@@ -464,8 +463,8 @@ def test_a_batch_of_more_images_than_there_are_can_be_planned(capsys):
 def test_an_interrupted_run_is_not_accused_of_its_name(tmp_path, capsys):
     run("--seeds", 0, "--set", "metrics=min,max")
     file = only_file(tmp_path / "results")
-    table = read(file)
-    write(table[table["metric"] == "min"], file)
+    table = read_records(file)
+    write_records(table[table["metric"] == "min"], file)
     again = ["verify", str(file), "--rows", "1", *TINY]
     assert main(again) == 0
     told = f"the name '{file.stem}' cannot be confirmed from these rows alone; repeat all --set of the run, for example"
@@ -477,7 +476,7 @@ def test_an_interrupted_run_is_not_accused_of_its_name(tmp_path, capsys):
 def test_records_that_merge_writes_stay_in_its_folder(tmp_path, capsys):
     run("--seeds", 0)
     file = only_file(tmp_path / "results")
-    write(read(file).assign(experiment="../x"), tmp_path / "bad.csv")
+    write_records(read_records(file).assign(experiment="../x"), tmp_path / "bad.csv")
     assert main(["merge", str(tmp_path / "bad.csv"), "--out", str(tmp_path / "deep")]) == 2
     assert "bad.csv, line 2" in (err := capsys.readouterr().err) and "'../x' cannot name a file of records" in err
     assert not (tmp_path / "x.csv").exists()

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from any_weights import any_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_deep import any_weights
 
 from dropnet_core.basics.streams import stream
 from dropnet_core.compaction import compact, counts, cut_off, expand, kept_channels, shrink

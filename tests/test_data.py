@@ -10,10 +10,10 @@ import torch
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DATA_SETS, DataSet, Split, load, register, stratified_rows
-from dropnet_core.data.cifar import CIFAR10, read_batch
+from dropnet_core.data.cifar import CIFAR10_FILES, read_batch
 from dropnet_core.data.glyphs import glyphs
 from dropnet_core.data.make_mnist5k import first_of_each_class
-from dropnet_core.data.mnist import SHA256_5K, embedded, official
+from dropnet_core.data.mnist import MNIST5K_SHA256, embedded_arrays, official_arrays
 from dropnet_core.data.sources import locate, read_whole
 from dropnet_core.data.splits import rows_digest, with_official_test
 
@@ -116,13 +116,13 @@ def test_a_split_that_is_not_the_known_one_is_refused():
 
 def test_mnist5k_is_embedded_whole_and_in_the_order_of_the_full_set():
     data = load("mnist5k")
-    assert data.sha256 == SHA256_5K and data.name == "mnist5k"
+    assert data.sha256 == MNIST5K_SHA256 and data.name == "mnist5k"
     assert data.shape == (1, 28, 28) and data.classes == 10 and data.chance == 0.1
     counts = [torch.bincount(split.labels).tolist() for split in data.parts.values()]
     assert counts == [[500] * 10, [100] * 10, [200] * 10]
     # The first labels of the full set's training order: no class has used up its 500 there.
     assert data.train.labels[:10].tolist() == [2, 1, 5, 1, 8, 0, 8, 7, 1, 1]
-    rows = embedded()
+    rows = embedded_arrays()
     assert len({*rows["train_rows"], *rows["validation_rows"]}) == 6000
     assert (np.diff(rows["test_rows"]) > 0).all()
 
@@ -134,10 +134,10 @@ def at_hand(*place: str) -> bool:
 @pytest.mark.skipif(not at_hand("MNIST", "raw"), reason="needs all of MNIST in DROPNET_DATA")
 def test_all_of_mnist():
     """The split itself; another test pins the function on made-up labels."""
-    digits = official()
+    digits = official_arrays()
     train, validation = stratified_rows(digits.labels)
     assert (rows_digest(train), rows_digest(validation)) == ("9a8c2aaa6e6aad2f", "83d333505386f7f4")
-    data, arrays = load("mnist"), embedded()
+    data, arrays = load("mnist"), embedded_arrays()
     assert [len(split) for split in data.parts.values()] == [54_000, 6_000, 10_000]
     chosen = train[first_of_each_class(digits.labels[train], 500)]
     assert (arrays["train_rows"] == chosen).all()
@@ -149,8 +149,8 @@ def test_all_of_mnist():
 def test_all_of_cifar10():
     """The split and what it must look like; `load` checks every pixel and label by its checksum."""
     data = load("cifar10")
-    folder, files = locate(CIFAR10), list(CIFAR10.files)[:5]
-    labels = np.concatenate([read_batch(read_whole(CIFAR10, folder, file))[1] for file in files])
+    folder, files = locate(CIFAR10_FILES), list(CIFAR10_FILES.files)[:5]
+    labels = np.concatenate([read_batch(read_whole(CIFAR10_FILES, folder, file))[1] for file in files])
     train, validation = stratified_rows(labels)
     assert (rows_digest(train), rows_digest(validation)) == ("455d3cd240d06c15", "fc7d0b5bb1260a3e")
     assert data.shape == (3, 32, 32)

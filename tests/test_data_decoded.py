@@ -8,7 +8,7 @@ import torch
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data.dataset import DataSet
-from dropnet_core.data.decoded import MappedSplit, Undecoded, decoded_once, looks, reopened
+from dropnet_core.data.decoded import EncodedSplit, MappedSplit, decode_once, file_identity, reopen_split
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def folder(tmp_path):
 def decode(folder, value=0, stamp="stamp"):
     """Three splits of five images, decoded into the folder or found there."""
     images = np.arange(5 * 12, dtype=np.uint8).reshape(5, 3, 2, 2) + np.uint8(value)
-    splits = ((part, Undecoded(np.arange(5) % 2, list(images))) for part in ("train", "validation", "test"))
-    return decoded_once(folder, stamp, "small", (3, 2, 2), 2, splits)
+    splits = ((part, EncodedSplit(np.arange(5) % 2, list(images))) for part in ("train", "validation", "test"))
+    return decode_once(folder, stamp, name="small", shape=(3, 2, 2), classes=2, splits=splits)
 
 
 def sent(data: DataSet) -> DataSet:
@@ -58,10 +58,10 @@ def test_images_whose_file_is_another_by_now_are_copied(folder, how):
 
 def test_a_file_that_is_replaced_on_the_way_is_refused(folder):
     split = decode(folder).train
-    assert isinstance(split, MappedSplit) and split.mark == looks(split.file)
+    assert isinstance(split, MappedSplit) and split.mark == file_identity(split.file)
     decode(folder, value=7, stamp="other")
     with pytest.raises(InputError, match="was replaced while a worker process started; start again"):
-        reopened(split.file, split.labels, split.mark)
+        reopen_split(split.file, split.labels, split.mark)
 
 
 def test_kept_labels_that_declare_petabytes_are_decoded_again(folder):

@@ -16,10 +16,10 @@ from dropnet_core.basics.places import cache_folder
 from dropnet_core.data import cifar, load, mnist, sources, vision
 from dropnet_core.data.cifar import read_batch
 from dropnet_core.data.mnist import read_idx
-from dropnet_core.data.sources import Source, locate, read_whole
+from dropnet_core.data.sources import SourceFiles, locate, read_whole
 
 CONTENTS = {"set/one": b"first file", "set/two": b"second"}
-SOURCE = Source("Tiny", {name: (len(c), hashlib.sha256(c).hexdigest()) for name, c in CONTENTS.items()})
+SOURCE = SourceFiles("Tiny", {name: (len(c), hashlib.sha256(c).hexdigest()) for name, c in CONTENTS.items()})
 
 
 def put_files(folder: Path, *names: str) -> Path:
@@ -135,7 +135,7 @@ def test_a_file_of_another_size_is_not_read(tmp_path, monkeypatch):
         read_whole(SOURCE, tmp_path, "set/one")
 
 
-@pytest.mark.parametrize(("name", "source"), [("mnist", mnist.MNIST), ("cifar10", cifar.CIFAR10)])
+@pytest.mark.parametrize(("name", "source"), [("mnist", mnist.MNIST_FILES), ("cifar10", cifar.CIFAR10_FILES)])
 def test_a_truncated_data_set_is_refused(tmp_path, monkeypatch, name, source):
     for file in source.files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def test_a_damaged_embedded_file_is_named(tmp_path, monkeypatch, damage):
         content.clear()
     (tmp_path / mnist.EMBEDDED).write_bytes(content)
     if damage == "foreign":
-        arrays = mnist.embedded()
+        arrays = mnist.embedded_arrays()
         arrays["test_labels"][0] ^= 1
         np.savez(tmp_path / mnist.EMBEDDED, allow_pickle=False, **arrays)
     if damage == "petabytes":

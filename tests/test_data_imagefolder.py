@@ -10,18 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from image_files import png, write_files
 from PIL import EpsImagePlugin, Image
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import images, load
 
-RED, BLUE = (200, 0, 0), (0, 0, 200)
-
-
-def png(colour=RED, size=(6, 4), mode="RGB", form="PNG", **options) -> bytes:
-    stream = io.BytesIO()
-    Image.new(mode, size, colour).save(stream, form, **options)
-    return stream.getvalue()
+BLUE = (0, 0, 200)
 
 
 def classes(below: str = "", per_class: int = 20) -> dict[str, bytes]:
@@ -31,20 +26,6 @@ def classes(below: str = "", per_class: int = 20) -> dict[str, bytes]:
         files[f"{below}cat/{i:03}.png"] = png((255 - i, 0, 0))
         files[f"{below}dog/{i:03}.png"] = png((0, 0, 255 - i))
     return files
-
-
-def written(place: Path, files: dict[str, bytes]) -> Path:
-    """The files as a folder, or as a zip if the place ends in .zip."""
-    if place.suffix == ".zip":
-        with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-        return place
-    place.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes(content)
-    return place
 
 
 def sizes(data) -> list[int]:
@@ -57,7 +38,7 @@ def place(tmp_path, request) -> Path:
 
 
 def test_class_folders_are_split_stratified(place):
-    written(place, classes() | {"notes.txt": b"", "cat/.hidden.png": b"", "__MACOSX/cat/0.png": b"", "x.png": b""})
+    write_files(place, classes() | {"notes.txt": b"", "cat/.hidden.png": b"", "__MACOSX/cat/0.png": b"", "x.png": b""})
     data = load(f"imagefolder:{place}", size=8)
     assert data.name == f"imagefolder:{place}"
     assert data.shape == (3, 8, 8) and data.classes == 2 and sizes(data) == [32, 4, 4]
@@ -74,10 +55,10 @@ def test_class_folders_are_split_stratified(place):
 def test_folder_and_zip_give_the_same_arrays(tmp_path):
     files = classes()
     folder, archive = (
-        written(tmp_path / "a", files),
-        written(tmp_path / "b.zip", dict(reversed(files.items()))),
+        write_files(tmp_path / "a", files),
+        write_files(tmp_path / "b.zip", dict(reversed(files.items()))),
     )
-    wrapped = written(tmp_path / "c.zip", {f"outer/inner/{name}": content for name, content in files.items()})
+    wrapped = write_files(tmp_path / "c.zip", {f"outer/inner/{name}": content for name, content in files.items()})
     sums = {load(f"imagefolder:{path}").sha256 for path in (folder, archive, wrapped)}
     assert len(sums) == 1
     assert load(f"imagefolder:{folder}").shape == (3, 32, 32)
@@ -86,25 +67,25 @@ def test_folder_and_zip_give_the_same_arrays(tmp_path):
 @pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
 def test_given_splits_are_used_as_they_are(place, validation):
     parts = classes("train/", 9) | classes(f"{validation}/", 3) | classes("test/", 2)
-    data = load(f"imagefolder:{written(place, parts)}")
+    data = load(f"imagefolder:{write_files(place, parts)}")
     assert sizes(data) == [18, 6, 4]
     assert data.test.labels.tolist() == [0, 0, 1, 1]
     assert int((data.train.labels.diff() != 0).sum()) > 1
 
 
 def test_missing_splits_are_cut_from_the_training_images(tmp_path):
-    no_validation = written(tmp_path / "a", classes("train/") | classes("test/", 3))
+    no_validation = write_files(tmp_path / "a", classes("train/") | classes("test/", 3))
     assert sizes(load(f"imagefolder:{no_validation}")) == [36, 4, 6]
-    no_test = written(tmp_path / "b", classes("train/") | classes("val/", 3))
+    no_test = write_files(tmp_path / "b", classes("train/") | classes("val/", 3))
     assert sizes(load(f"imagefolder:{no_test}")) == [36, 6, 4]
-    only_train = written(tmp_path / "c", classes("train/", 26))
+    only_train = write_files(tmp_path / "c", classes("train/", 26))
     assert sizes(load(f"imagefolder:{only_train}")) == [41, 5, 6]  # test first: 6 of 52, then 5 of 46
 
 
 def test_a_class_may_be_called_train(tmp_path):
     files = {name.replace("cat", "train").replace("dog", "test"): content for name, content in classes().items()}
     files = {name.replace("train/00", "train/deeper/00"): content for name, content in files.items()}
-    data = load(f"imagefolder:{written(tmp_path / 'a', files)}")
+    data = load(f"imagefolder:{write_files(tmp_path / 'a', files)}")
     assert sizes(data) == [32, 4, 4] and data.classes == 2
 
 
@@ -120,7 +101,7 @@ def test_images_of_any_kind_become_rgb_or_grey(tmp_path):
     files = {f"test/grey/{kind}.{'jpg' if kind == 'CMYK' else 'png'}": content for kind, content in kinds.items()}
     files |= {"test/red/a.GIF": png(form="GIF"), "test/red/b.BMP": png(form="BMP")}
     files |= {f"{part}/{name}/0.png": png() for part in ("train", "val") for name in ("grey", "red")}
-    path = written(tmp_path / "a", files)
+    path = write_files(tmp_path / "a", files)
     colour, grey = (load(f"imagefolder:{path}", size=5, colour=wanted) for wanted in (True, False))
     assert colour.shape == (3, 5, 5) and grey.shape == (1, 5, 5)
     assert colour.test.images[:, :, 2, 2].tolist() == [
@@ -138,7 +119,7 @@ def test_images_are_turned_upright_and_resized_bilinearly(tmp_path):
     Image.fromarray(ramp).save(turned, "PNG", exif=tag)
     files = {"cat/a.png": plain.getvalue(), "dog/a.png": turned.getvalue()}
     parts = {f"{part}/{name}": content for part in ("train", "val", "test") for name, content in files.items()}
-    data = load(f"imagefolder:{written(tmp_path / 'a', parts)}", size=2, colour=False)
+    data = load(f"imagefolder:{write_files(tmp_path / 'a', parts)}", size=2, colour=False)
     cat, dog = data.test.images[:, 0].tolist()
     assert cat[0] == cat[1] and cat[0][0] < 80 < 160 < cat[0][1]
     assert dog == [list(column) for column in zip(*cat, strict=True)]
@@ -182,7 +163,7 @@ def cut_off() -> bytes:
 )
 def test_bad_folders_are_refused(place, files, words):
     with pytest.raises(InputError, match=words):
-        load(f"imagefolder:{written(place, files)}")
+        load(f"imagefolder:{write_files(place, files)}")
 
 
 def test_a_path_that_is_not_there_is_refused(tmp_path):
@@ -191,7 +172,7 @@ def test_a_path_that_is_not_there_is_refused(tmp_path):
 
 
 def test_a_zip_that_is_cut_off_or_altered_is_refused(tmp_path):
-    path = written(tmp_path / "a.zip", classes())
+    path = write_files(tmp_path / "a.zip", classes())
     whole = path.read_bytes()
     for content, words in ((whole[:-100], "neither a folder nor a whole zip"), (b"", "neither a folder nor")):
         path.write_bytes(content)
@@ -226,7 +207,7 @@ def test_only_the_formats_that_are_meant_are_opened(place, form, tmp_path, monke
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
     with pytest.raises(InputError) as caught:
-        load(f"imagefolder:{written(place, classes() | {'dog/a.png': other_format(form)})}")
+        load(f"imagefolder:{write_files(place, classes() | {'dog/a.png': other_format(form)})}")
     assert not called.exists()
     assert f"dog/a.png in {place} cannot be decoded: it is no PNG or JPEG or BMP" in str(caught.value)
 
@@ -234,14 +215,14 @@ def test_only_the_formats_that_are_meant_are_opened(place, form, tmp_path, monke
 @pytest.mark.parametrize(("suffix", "form"), [(s, f) for s in ("png", "jpg") for f in images.FORMATS])
 def test_each_format_that_is_meant_is_opened_under_any_suffix(tmp_path, suffix, form):
     parts = {f"{part}/{name}/0.png": png() for part in ("train", "val", "test") for name in ("cat", "dog")}
-    path = written(tmp_path / "a", parts | {f"test/cat/0.{suffix}": png(size=(32, 32), form=form)})
+    path = write_files(tmp_path / "a", parts | {f"test/cat/0.{suffix}": png(size=(32, 32), form=form)})
     assert load(f"imagefolder:{path}").test.images[0].amax((1, 2)).float() == pytest.approx([200, 0, 0], abs=8)
 
 
 @pytest.mark.parametrize("content", [b"this is no image", b"", cut_off(), POSTSCRIPT], ids=["text", "", "cut", "EPS"])
 def test_a_message_names_the_image_and_no_object_in_memory(place, content):
     with pytest.raises(InputError) as caught:
-        load(f"imagefolder:{written(place, broken(content))}")
+        load(f"imagefolder:{write_files(place, broken(content))}")
     assert str(caught.value).startswith(f"the image dog/bad.jpg in {place} cannot be decoded")
     assert "0x" not in str(caught.value) and "BytesIO" not in str(caught.value)
 
@@ -261,7 +242,7 @@ def large_png(width: int, height: int) -> bytes:
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(place, size, monkeypatch):
     monkeypatch.setattr(images.ImageOps, "exif_transpose", lambda image: pytest.fail("it is decoded"))
     with pytest.raises(InputError, match=r"dog/bad.jpg in .* has more than 89,478,485 pixels; reduce it"):
-        load(f"imagefolder:{written(place, {'dog/bad.jpg': large_png(*size)} | {'elk/0.png': png()})}")
+        load(f"imagefolder:{write_files(place, {'dog/bad.jpg': large_png(*size)} | {'elk/0.png': png()})}")
 
 
 def in_zip(path: Path, member: str, declared: int | None = None, sum_of: bytes | None = None) -> Path:
@@ -281,7 +262,7 @@ def in_zip(path: Path, member: str, declared: int | None = None, sum_of: bytes |
 
 @pytest.mark.parametrize("declared", [7 * 2**29, 400_000_000])
 def test_a_member_that_declares_more_than_any_image_has_is_not_unpacked(tmp_path, declared, monkeypatch):
-    path = in_zip(written(tmp_path / "a.zip", classes()), "cat/000.png", declared)
+    path = in_zip(write_files(tmp_path / "a.zip", classes()), "cat/000.png", declared)
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("it is unpacked"))
     with pytest.raises(InputError, match=rf"cat/000.png in .* has {declared:,} bytes, more than any image"):
         load(f"imagefolder:{path}")
@@ -307,7 +288,7 @@ def test_a_member_that_yields_more_than_it_declares_is_not_unpacked_further(tmp_
 
 def test_a_member_that_yields_less_than_it_declares_is_refused(tmp_path):
     files = classes()
-    path = in_zip(written(tmp_path / "a.zip", files), "cat/000.png", len(files["cat/000.png"]) + 1)
+    path = in_zip(write_files(tmp_path / "a.zip", files), "cat/000.png", len(files["cat/000.png"]) + 1)
     with pytest.raises(InputError, match=r"a.zip is damaged at cat/000.png: it declares .* come out"):
         load(f"imagefolder:{path}")
 
@@ -324,7 +305,7 @@ def test_a_method_that_cannot_be_stopped_half_way_is_refused(tmp_path, method):
 
 
 def test_a_file_that_is_larger_than_any_image_is_not_read(tmp_path, monkeypatch):
-    path = written(tmp_path / "a", classes())
+    path = write_files(tmp_path / "a", classes())
     with (path / "cat" / "000.png").open("r+b") as file:
         file.truncate(7 * 2**30)  # takes no room on the disk
     monkeypatch.setattr(Path, "read_bytes", lambda file: pytest.fail("it is read"))
@@ -335,7 +316,7 @@ def test_a_file_that_is_larger_than_any_image_is_not_read(tmp_path, monkeypatch)
 def test_nothing_of_a_zip_reaches_the_disk(tmp_path):
     (tmp_path / "deep").mkdir()
     names = ("../../cat/climbing.png", "/cat/absolute.png", "cat/")
-    path = written(tmp_path / "deep" / "a.zip", classes() | dict.fromkeys(names, png(BLUE)))
+    path = write_files(tmp_path / "deep" / "a.zip", classes() | dict.fromkeys(names, png(BLUE)))
     before = sorted(tmp_path.rglob("*"))
     assert sum(sizes(load(f"imagefolder:{path}"))) == 41  # the second is an image like any other
     assert sorted(tmp_path.rglob("*")) == before

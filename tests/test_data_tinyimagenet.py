@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_data_imagefolder import png, written
+from image_files import png, write_files
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import decoded, load, tinyimagenet
 from dropnet_core.data.splits import rows_digest, stratified_rows
-from dropnet_core.data.tinyimagenet import FOLDER, PUBLISHED, Extent, from_files
+from dropnet_core.data.tinyimagenet import FOLDER, PUBLISHED_EXTENT, Extent, from_files
 
 WNIDS = ("n02", "n10", "n01")  # as in wnids.txt, which is not sorted
 SMALL = Extent(classes=3, train=20, test=4)
@@ -38,8 +38,8 @@ def original(changed: dict[str, bytes | None] | None = None) -> dict[str, bytes]
 def put(place: Path, changed: dict[str, bytes | None] | None = None) -> Path:
     """The layout as a folder of its own name, or in a zip with that folder around it."""
     if place.suffix == ".zip":
-        return written(place, {f"{FOLDER}/{name}": content for name, content in original(changed).items()})
-    return written(place, original(changed))
+        return write_files(place, {f"{FOLDER}/{name}": content for name, content in original(changed).items()})
+    return write_files(place, original(changed))
 
 
 @pytest.fixture(params=[FOLDER, f"{FOLDER}.zip"])
@@ -55,9 +55,9 @@ def cache(tmp_path) -> Path:
 def test_the_split_of_the_real_one_is_pinned():
     labels = np.repeat(np.arange(200), 500)
     kept, held_out = stratified_rows(labels)
-    assert (rows_digest(kept), rows_digest(held_out)) == PUBLISHED.split
+    assert (rows_digest(kept), rows_digest(held_out)) == PUBLISHED_EXTENT.split
     assert np.bincount(labels[kept]).tolist() == [450] * 200
-    assert (len(kept), len(held_out), PUBLISHED.classes * PUBLISHED.test) == (90_000, 10_000, 10_000)
+    assert (len(kept), len(held_out), PUBLISHED_EXTENT.classes * PUBLISHED_EXTENT.test) == (90_000, 10_000, 10_000)
 
 
 def test_the_original_layout_is_read_and_split(place, cache):
@@ -86,7 +86,7 @@ def test_folder_and_zip_give_the_same_and_grey_becomes_rgb(tmp_path):
 
 def test_images_are_decoded_once_and_then_mapped(place, cache, monkeypatch):
     first = from_files(put(place), cache, SMALL)
-    monkeypatch.setattr(tinyimagenet, "decode", None)  # whoever decodes now fails
+    monkeypatch.setattr(tinyimagenet, "decode_image", None)  # whoever decodes now fails
     again = from_files(place, cache, SMALL)
     assert again.sha256 == first.sha256 and torch.equal(again.train.images, first.train.images)
     assert [file.name for file in cache.parent.iterdir()] == ["decoded"]  # nothing is left beside
@@ -141,7 +141,7 @@ def test_a_decoding_that_breaks_off_leaves_nothing(tmp_path, cache):
 
 
 def test_of_two_that_decode_at_once_the_faster_one_counts(tmp_path, monkeypatch):
-    fresh, folder = (written(tmp_path / name, {"whose": name.encode()}) for name in ("ours", "theirs"))
+    fresh, folder = (write_files(tmp_path / name, {"whose": name.encode()}) for name in ("ours", "theirs"))
     move = os.replace
 
     def late(source: Path, target: Path) -> None:
@@ -183,7 +183,7 @@ def test_what_is_not_tiny_imagenet_is_refused(place, cache, changed, words):
 
 def test_another_layout_is_refused(tmp_path, cache):
     files = {f"{kind}/{i}.png": png() for kind in ("cat", "dog") for i in range(20)}
-    for path in (written(tmp_path / FOLDER, files), written(tmp_path / f"{FOLDER}.zip", files)):
+    for path in (write_files(tmp_path / FOLDER, files), write_files(tmp_path / f"{FOLDER}.zip", files)):
         with pytest.raises(InputError, match=r"has no images of the train split; expected train/WNID/images"):
             from_files(path, cache, SMALL)
 

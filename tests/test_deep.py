@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from any_weights import any_weights
 from torch import nn
 
 from dropnet_core.basics.errors import InputError
@@ -75,19 +76,6 @@ def test_narrow_networks_are_the_same_ones_with_all_widths_divided():
         assert narrow.widths == tuple(width // 16 for width in full.widths)
         assert [layer.inputs for layer in narrow.layers] == [layer.inputs for layer in full.layers]
     assert describe("vgg19/16", TINY_IMAGENET, 200).layers[-1].units == 64
-
-
-def any_weights(network, seed=0):
-    """Weights of which none is zero or one, in float64: a part in a wrong place shows."""
-    drawn = {n: torch.from_numpy(stream(seed, n).normal(size=s)) for n, s in network.weight_shapes().items()}
-    for name, weight in drawn.items():
-        if name.endswith("weight"):
-            drawn[name] = weight * (2 / weight[0].numel()) ** 0.5
-        elif name.endswith("variance"):
-            drawn[name] = weight.abs() + 0.5
-        else:
-            drawn[name] = weight * 0.3 + 0.2
-    return drawn
 
 
 def test_resnet18_computes_what_its_wiring_says():

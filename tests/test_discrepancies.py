@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dropnet_core.analysis import discrepancies, published
-from dropnet_core.analysis.discrepancies import agreements, beyond_noise, noise
+from dropnet_core.analysis.discrepancies import agreements, beyond_noise, noise_bound
 
 
 def compared(offset: float, spread: float = 0.002, seeds: int = 15, cycle: int | None = None) -> pd.DataFrame:
@@ -35,13 +35,13 @@ def test_the_largest_difference_is_named() -> None:
 def test_noise_is_two_standard_errors_and_the_reading_error() -> None:
     table = compared(0.0)
     expected = 2 * np.hypot(table["seed_noise"], table["published_noise"]) + table["reading_error"]
-    pd.testing.assert_series_equal(noise(table), expected, check_names=False)
+    pd.testing.assert_series_equal(noise_bound(table), expected, check_names=False)
 
 
 def test_one_seed_borrows_the_spread_of_the_papers() -> None:
     one = compared(0.0, seeds=1)
     expected = 2 * np.sqrt(15 + 1) * one["published_noise"] + one["reading_error"]
-    np.testing.assert_allclose(noise(one), expected)
+    np.testing.assert_allclose(noise_bound(one), expected)
 
 
 def test_one_row_for_each_curve_and_experiment() -> None:

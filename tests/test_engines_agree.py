@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from some_jobs import taking, train_all
+from outcome_differences import HISTORY, difference, gaps
+from some_jobs import FLOAT64, lacking, some_jobs, taking, train_all
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DataSet, load
@@ -20,57 +21,9 @@ from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import PRECISIONS, Recipe
 from dropnet_core.runs import Job
-from dropnet_core.training import History, Outcome, status, train
+from dropnet_core.training import Outcome, status, train
 
-FLOAT64 = Recipe(precision="float64", max_epochs=4)
-HISTORY = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 CPU = torch.device("cpu")
-
-
-def some_jobs(data: DataSet, name: str, recipe: Recipe, seeds=range(2)) -> list[Job]:
-    """The full network, random masks, one unit left in all layers and in one, an emptied layer; each seed."""
-    network = describe(name, data.shape, data.classes)
-    generator = np.random.default_rng(0)
-    masks = [Mask.full(network.widths)]
-    masks += [Mask(generator.random(w) < share for w in network.widths) for share in (0.8, 0.5, 0.3)]
-    masks += [Mask(np.arange(w) < 1 for w in network.widths)]
-    for empty in range(len(network.widths)):
-        for left in (1, 0):
-            masks.append(Mask(np.arange(w) < (left if i == empty else w) for i, w in enumerate(network.widths)))
-    return [Job(recipe, network, seed, seed, mask) for seed in seeds for mask in masks]
-
-
-def difference(a: Outcome, b: Outcome) -> float:
-    """The largest difference of any number of two outcomes that have the same epochs."""
-    pairs = [
-        (x, y) for name in HISTORY for x, y in zip(getattr(a.history, name), getattr(b.history, name), strict=True)
-    ]
-    pairs += [(a.test_loss, b.test_loss), (a.test_accuracy, b.test_accuracy)]
-    pairs += [(a.best_test_accuracy, b.best_test_accuracy)]
-    assert a.statistics.keys() == b.statistics.keys()
-    for name, layers in a.statistics.items():
-        for x, y in zip(layers, b.statistics[name], strict=True):
-            pairs += zip(x.tolist(), y.tolist(), strict=True)
-    return max(abs(x - y) for x, y in pairs)
-
-
-def gaps(a: Outcome, b: Outcome) -> tuple[float, float]:
-    """The largest difference of losses and means of two outcomes, and that of their shares: accuracies and zeros.
-
-    A value that is 0 or nearly, or two classes that are equal or nearly, make rounding count one image more or less.
-    """
-    assert a.history.epochs == b.history.epochs
-
-    def only(outcome: Outcome, words: tuple[str, ...]) -> Outcome:
-        parts = {name: getattr(outcome.history, name) for name in HISTORY}
-        parts = {name: values if name.endswith(words) else [] for name, values in parts.items()}
-        scalars = {n: getattr(outcome, n) * n.endswith(words) for n in ("test_loss", "test_accuracy")}
-        best = outcome.best_test_accuracy * ("accuracy" in words)
-        statistics = {n: v for n, v in outcome.statistics.items() if ("accuracy" in words) == n.startswith("zero")}
-        return Outcome(History(**parts), **scalars, best_test_accuracy=best, statistics=statistics)
-
-    smooth, counted = (difference(only(a, words), only(b, words)) for words in (("loss",), ("accuracy",)))
-    return smooth, counted
 
 
 def differences(data: DataSet, engine: str, jobs: list[Job], exact: list[Outcome]) -> list[float]:
@@ -118,13 +71,6 @@ def test_kernels_present_images_as_the_recipe_says(tiny, name, change):
     largest = max(differences(tiny, "kernels", jobs, defined(tiny, jobs)))
     plain = [replace(job, recipe=Recipe(max_epochs=2)) for job in jobs]
     assert largest < 2e-6 < 1e-3 < max(differences(tiny, "kernels", plain, defined(tiny, jobs)))
-
-
-def lacking(name: str, data: DataSet, *layers: int, share: float = 1.0) -> Job:
-    """A job for a deep network in which these layers are empty and of the others this share is left."""
-    network, generator = describe(name, data.shape, data.classes), np.random.default_rng(0)
-    kept = [generator.random(width) < (0 if i in layers else share) for i, width in enumerate(network.widths)]
-    return Job(replace(FLOAT64, max_epochs=2), network, 0, 0, Mask(kept))
 
 
 def test_engines_agree_on_residual_networks_and_on_batch_norm(tiny16, tiny32):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from outcome_differences import gaps
 from some_jobs import train_all
-from test_engines_agree import gaps
 
 from dropnet_core.data import DataSet, Split
 from dropnet_core.masks import Mask

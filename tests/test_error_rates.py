@@ -1,17 +1,17 @@
 """How often the tests err on synthetic seeds of known truth; the bounds leave room for 200 trials."""
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from project_folders import ROOT
 
 from dropnet_core.basics.streams import stream
 from dropnet_core.verdicts.claims import parse
 from dropnet_core.verdicts.decisions import OUTCOMES
 from dropnet_core.verdicts.error_rates import (
     CALLS,
-    FAMILY,
+    FAMILY_SIZE,
     error_rates,
     outcomes,
     synthetic,
@@ -73,7 +73,7 @@ def test_true_claims_are_not_called_not_confirmed(wrong):
     assert {(row.test, row.tests, row.dying > 0) for row in wrong.itertuples()} == {
         (test, tests, dying)
         for test in ("PAIR", "EQ", "DROP", "ORDER")
-        for tests in (1, FAMILY)
+        for tests in (1, FAMILY_SIZE)
         for dying in (False, True)
         if not (test == "DROP" and dying)  # its mean loss is then beyond the margin
     }
@@ -95,7 +95,7 @@ def test_shares_repeat() -> None:
 
 def test_the_page_of_verdicts_has_these_numbers(wrong, deaths):
     """Its two tables of rates, in per cent."""
-    page = (Path(__file__).parent.parent / "book" / "verdicts.md").read_text(encoding="utf-8")
+    page = (ROOT / "book" / "verdicts.md").read_text(encoding="utf-8")
 
     def rows(first: str) -> list[list[str]]:
         (block,) = re.findall(rf"^\| {re.escape(first)} \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.experiment import Experiment, experiment, names, rows
+from dropnet_core.experiments.experiment import Experiment, experiment, experiment_names, table_rows
 from dropnet_core.experiments.settings import parse_seeds, parse_settings, seeds_text
 from dropnet_core.recipe import Recipe
 from dropnet_core.stops import Stop
@@ -18,10 +18,10 @@ def make(**changed):
 
 
 def test_every_experiment_of_the_table_can_be_made():
-    made = [experiment(name) for name in names()]
+    made = [experiment(name) for name in experiment_names()]
     assert len(made) == len({e.name for e in made}) > 40
     assert all(e.seeds == tuple(range(15)) for e in made)
-    paper = [experiment(row["name"]) for row in rows() if row["source"] == "paper"]
+    paper = [experiment(row["name"]) for row in table_rows() if row["source"] == "paper"]
     assert paper and all(e.recipe == Recipe() and e.selection == ("authors",) for e in paper)
     tiny_imagenet = experiment("tinyimagenet-vgg19")
     assert tiny_imagenet.recipe == Recipe(patience=10, shuffle=True, augment="affine") and tiny_imagenet.score == (

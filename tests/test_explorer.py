@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from check_pages import remote_in_html
-from test_plots import METRICS, records
+from falling_records import METRICS, falling_records
 from tiny_runs import NETWORK, made_up_cycles, small
 
 from dropnet_core.analysis import published
 from dropnet_core.analysis.stats import summarise
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments import records as rows_of
-from dropnet_core.experiments.results import add
+from dropnet_core.experiments.results import add_records
 from dropnet_core.figures import curve_styles, explorer
 from dropnet_core.figures.descriptions import PANELS
 from dropnet_core.figures.explorer import ELSEWHERE, SCALE, Explorer
@@ -35,14 +35,16 @@ def table(tiny, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def folder(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("results")
-    add([table, table.assign(experiment="mnist-fc40-fc40")], made)
+    add_records([table, table.assign(experiment="mnist-fc40-fc40")], made)
     return made
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of three experiments is quicker to go through than the whole one."""
-    monkeypatch.setattr(explorer, "names", lambda: ["mnist-fc40-fc40", "psweep-fc20-fc20", "kappa-fc40-fc40"])
+    monkeypatch.setattr(
+        explorer, "experiment_names", lambda: ["mnist-fc40-fc40", "psweep-fc20-fc20", "kappa-fc40-fc40"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,9 @@ def script() -> str:
 
 
 def test_means_and_intervals_are_those_of_the_statistics() -> None:
-    uneven = records(["min", "max"], seeds=4).drop(index=range(9, 14))  # one curve has three seeds at some cycles
+    uneven = falling_records(["min", "max"], seeds=4).drop(
+        index=range(9, 14)
+    )  # one curve has three seeds at some cycles
     uneven.loc[:, "status"] = np.where(uneven["seed"] == 1, "collapsed", "ok")
     ours = explorer.ours_of(uneven)
     for quantity in PANELS:
@@ -82,7 +86,7 @@ def test_means_and_intervals_are_those_of_the_statistics() -> None:
 
 
 def test_one_seed_has_no_interval() -> None:
-    ours = explorer.ours_of(records(["min"], seeds=1))
+    ours = explorer.ours_of(falling_records(["min"], seeds=1))
     assert ours["min"]["test_accuracy"][1] == [None] * 7 and ours["min"]["seeds"] == 1
 
 
@@ -109,7 +113,9 @@ def test_every_experiment_with_a_curve_is_there(figure: Explorer) -> None:
 def test_too_many_curves_are_left_out(few: None, table: pd.DataFrame, tmp_path: Path) -> None:
     run = table[(table["seed"] == 0) & (table["metric"] == "min")].assign(experiment="kappa-fc40-fc40")
     for count, there in ((explorer.MOST, True), (1, False)):
-        add([run.assign(metric=f"{count}-{i}", curve=f"{count}-{i}") for i in range(count)], tmp_path / "results")
+        add_records(
+            [run.assign(metric=f"{count}-{i}", curve=f"{count}-{i}") for i in range(count)], tmp_path / "results"
+        )
         names = [entry["name"] for entry in explorer.entries(tmp_path / "results")]
         assert ("kappa-fc40-fc40" in names) is there
 
@@ -132,7 +138,7 @@ def test_the_page_is_whole_in_itself_and_small(figure: Explorer, page: str) -> N
 
 def test_a_name_cannot_break_out_of_the_page(few: None, table: pd.DataFrame, tmp_path: Path) -> None:
     wicked = table.assign(network="</script><b>", curve=[f"<i>{curve}" for curve in table["curve"]])
-    add([wicked], tmp_path / "results")
+    add_records([wicked], tmp_path / "results")
     page = Explorer("small", tmp_path / "results")._repr_html_()
     assert "</script><b>" not in page and page.count("</script>") == 2
     (entry,) = [entry for entry in data_in(page)["experiments"] if entry["name"] == "small"]

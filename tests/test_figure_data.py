@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from check_pages import remote_in_html
-from test_plots import records
+from falling_records import falling_records
 
 from dropnet_core.analysis import published
 from dropnet_core.analysis.stats import summarise
@@ -22,8 +22,8 @@ def data_of(chart: Chart) -> pd.DataFrame:
 
 
 def test_the_table_is_what_is_drawn() -> None:
-    chart = plots.accuracy_curves(records(["min", "max"]), x="parameters")
-    table, summary = data_of(chart), summarise(records(["min", "max"]))
+    chart = plots.accuracy_curves(falling_records(["min", "max"]), x="parameters")
+    table, summary = data_of(chart), summarise(falling_records(["min", "max"]))
     drawn = {str(line.get_label()): line for line in chart.axes[0].get_lines()}
     for curve, rows in table.groupby("curve"):
         np.testing.assert_allclose(rows["test_accuracy"], np.asarray(drawn[str(curve)].get_ydata(), dtype=float))
@@ -34,12 +34,15 @@ def test_the_table_is_what_is_drawn() -> None:
 
 
 def test_no_interval_where_none_is_drawn() -> None:
-    for chart in (plots.accuracy_curves(records(), interval=None), plots.accuracy_curves(records(seeds=1))):
+    for chart in (
+        plots.accuracy_curves(falling_records(), interval=None),
+        plots.accuracy_curves(falling_records(seeds=1)),
+    ):
         assert "test_accuracy" in data_of(chart) and "test_accuracy_lower" not in data_of(chart)
 
 
 def test_four_panels_stand_side_by_side() -> None:
-    chart = plots.four_panels(records(["min"]), published=published.curves("mnist-fc40-fc40"))
+    chart = plots.four_panels(falling_records(["min"]), published=published.curves("mnist-fc40-fc40"))
     table = data_of(chart)
     for quantity in ("train_accuracy", "validation_accuracy", "test_accuracy", "epochs"):
         assert {quantity, f"{quantity}_lower", f"{quantity}_upper"} <= set(table)
@@ -49,7 +52,7 @@ def test_four_panels_stand_side_by_side() -> None:
 def test_the_papers_points_stand_beside_ours_and_where_ours_are_missing() -> None:
     theirs = published.curves("mnist-fc40-fc40")
     theirs = theirs[theirs["curve"] == "min"]
-    ours = records(["min@exact"])
+    ours = falling_records(["min@exact"])
     ours = ours[ours["units_remaining"].isin([80, 64, 52])]
     table = data_of(plots.accuracy_curves(ours, published=theirs))
     assert set(table["curve"]) == {"min@exact"} and len(table) == len(theirs)
@@ -59,11 +62,11 @@ def test_the_papers_points_stand_beside_ours_and_where_ours_are_missing() -> Non
 
 
 def test_units_per_layer_carry_their_counts() -> None:
-    chart = plots.units_per_layer(records(["min"]))
+    chart = plots.units_per_layer(falling_records(["min"]))
     assert list(data_of(chart)) == ["curve", "cycle", "units_of_layer_1", "units_of_layer_2"]
     assert data_of(chart)["units_of_layer_1"].tolist()[:2] == [54, 43]
     assert chart.name == "mnist-fc40-fc40-units-per-layer"
-    assert plots.units_per_layer(records(["min"]).drop(columns="experiment")).name == "units-per-layer"
+    assert plots.units_per_layer(falling_records(["min"]).drop(columns="experiment")).name == "units-per-layer"
 
 
 def test_numbers_are_short_and_none_loses_its_size() -> None:
@@ -85,7 +88,7 @@ def test_the_link_gives_the_table_back_and_nothing_escapes_from_it() -> None:
 def test_a_chart_shows_the_link_below_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[dict[str, str]] = []
     monkeypatch.setattr("IPython.display.display", lambda data, **rest: shown.append(data))
-    chart = plots.accuracy_curves(records(["min"]))
+    chart = plots.accuracy_curves(falling_records(["min"]))
     chart._ipython_display_()
     picture, below = shown
     assert "image/png" in picture and "text/html" not in picture
@@ -95,4 +98,4 @@ def test_a_chart_shows_the_link_below_itself(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_link_of_a_whole_figure_stays_small() -> None:
-    assert len(link(data_of(plots.four_panels(records())), "a")) < 20_000
+    assert len(link(data_of(plots.four_panels(falling_records())), "a")) < 20_000

@@ -3,24 +3,20 @@
 import pytest
 from tiny_runs import NETWORK, finish, small
 
-from dropnet_core.data import DATA_SETS
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.networks.plain import describe
 from dropnet_core.running.forecast import EPOCHS, ahead, first_images, forecast, measure
-from dropnet_core.running.run import Prepared, run
+from dropnet_core.running.run import PreparedExperiment, run
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
+
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
 
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "store.sqlite")
-
-
-@pytest.fixture(autouse=True)
-def tiny_by_name(tiny, monkeypatch):
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
 
 
 def test_the_trainings_of_figure_3():
@@ -70,7 +66,7 @@ def test_by_kappa_it_is_the_most_there_can_be(kappa, store, tiny):
 
 @pytest.mark.parametrize("engine", ["kernels", "compact"])
 def test_costs_are_measured_on_a_part_of_the_data(engine, tiny):
-    prepared = Prepared(small(), tiny, NETWORK, engine)
+    prepared = PreparedExperiment(small(), tiny, NETWORK, engine)
     jobs = list(ahead(small(), NETWORK).jobs.values())
     cost = measure(prepared, jobs)
     assert cost.epoch > 0 and cost.around >= 0 and cost.memory > 1e7 and cost.gpu_memory == 0
@@ -82,15 +78,15 @@ def test_costs_are_measured_on_a_part_of_the_data(engine, tiny):
 
 
 def test_a_forecast_says_trainings_minutes_and_memory(store, tiny):
-    text = forecast(Prepared(small(), tiny, NETWORK, "kernels"), store, workers=2)
+    text = forecast(PreparedExperiment(small(), tiny, NETWORK, "kernels"), store, workers=2)
     assert "small: 4 runs, 14 trainings; the store holds 0 of them, 14 are ahead" in text
     assert "estimate for the engine 'kernels' with 2 workers" in text and "GB of memory" in text
     assert "minutes if a training takes 2 epochs (an assumption" in text and EPOCHS > 2
     assert len(store) == 0
     run(small(), store=store)
-    more = forecast(Prepared(small(seeds=(0, 1, 2)), tiny, NETWORK, "kernels"), store, workers=1)
+    more = forecast(PreparedExperiment(small(seeds=(0, 1, 2)), tiny, NETWORK, "kernels"), store, workers=1)
     assert "the store holds 14 of them, 7 are ahead" in more and "as those in the store took" in more
-    done = forecast(Prepared(small(), tiny, NETWORK, "kernels"), store, workers=1)
+    done = forecast(PreparedExperiment(small(), tiny, NETWORK, "kernels"), store, workers=1)
     assert done == "small: 4 runs; the store holds all their 14 trainings, none is ahead"
-    kappa = forecast(Prepared(small(stops=Stop("kappa", 0.9)), tiny, NETWORK, "kernels"), store, workers=1)
+    kappa = forecast(PreparedExperiment(small(stops=Stop("kappa", 0.9)), tiny, NETWORK, "kernels"), store, workers=1)
     assert "at most " in kappa

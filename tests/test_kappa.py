@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from dropnet_core.analysis import kappa
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import COLUMNS, KEY
+from dropnet_core.experiments.records import KEY_COLUMNS, RECORD_COLUMNS
 from dropnet_core.figures import kappa_plots
 from dropnet_core.figures.charts import Chart
 from dropnet_core.stops import READINGS
@@ -29,7 +29,7 @@ def rows(stop: str, seed: int, cycles: int, metric: str = "min", experiment: str
     made = []
     for cycle in range(cycles):
         accuracy = PATHS[seed][cycle]
-        row: dict[str, object] = dict.fromkeys(COLUMNS, 1.0) | dict.fromkeys(KEY, "x")
+        row: dict[str, object] = dict.fromkeys(RECORD_COLUMNS, 1.0) | dict.fromkeys(KEY_COLUMNS, "x")
         row |= {"experiment": experiment, "metric": metric, "curve": f"{metric}/{stop}", "stop": stop, "seed": seed}
         row |= {"cycle": cycle, "units_remaining": UNITS[cycle], "fraction_remaining": UNITS[cycle] / 10}
         row |= {"validation_accuracy": accuracy, "test_accuracy": accuracy - 0.02 * (cycle > 0)}
@@ -46,12 +46,12 @@ def by_kappa(metrics: tuple[str, ...] = ("min",)) -> pd.DataFrame:
         for reading, cycles in lengths.items()
         for row in rows(f"kappa {value:g} {reading}", seed, cycles, metric)
     ]
-    return pd.DataFrame(made, columns=COLUMNS)
+    return pd.DataFrame(made, columns=RECORD_COLUMNS)
 
 
 def fixed(metrics: tuple[str, ...] = ("min",)) -> pd.DataFrame:
     made = [row for metric in metrics for seed in PATHS for row in rows("fraction 0.4", seed, 5, metric, "further")]
-    return pd.DataFrame(made, columns=COLUMNS).assign(curve=lambda table: table["metric"] + "@exact")
+    return pd.DataFrame(made, columns=RECORD_COLUMNS).assign(curve=lambda table: table["metric"] + "@exact")
 
 
 def test_each_reading_returns_its_cycle() -> None:
@@ -85,7 +85,7 @@ def test_runs_that_did_not_reach_their_stop_are_left_out() -> None:
 
 def test_a_summary_counts_seeds() -> None:
     table = kappa.summary(kappa.networks(by_kappa(("min", "random"))))
-    assert list(table.columns) == kappa.SUMMARY
+    assert list(table.columns) == kappa.KAPPA_COLUMNS
     assert table["metric"].tolist() == ["min"] * 6 + ["random"] * 6
     row = table[(table["kappa"] == 0.95) & (table["reading"] == "last_good")].iloc[0]
     assert (row["n"], row["units"], row["fewest"], row["most"]) == (2, 7, 6, 8)

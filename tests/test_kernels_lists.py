@@ -6,9 +6,9 @@ import torch
 
 from dropnet_core.data import DataSet, Split
 from dropnet_core.engines.kernels import presentation
-from dropnet_core.engines.kernels.groups import grouped
-from dropnet_core.engines.kernels.lit import Lists, by_batch, by_image, listed
-from dropnet_core.engines.kernels.presentation import Presentation, blind
+from dropnet_core.engines.kernels.groups import image_groups
+from dropnet_core.engines.kernels.lit import Lists, by_batch, by_image, pixel_lists
+from dropnet_core.engines.kernels.presentation import Presentation, labels_only
 from dropnet_core.training import batches
 
 
@@ -85,7 +85,7 @@ def test_each_batchs_list_holds_its_lit_pixels_by_their_number_of_images(kind, c
 )
 def test_groups_do_not_cross_the_border_of_a_batch(count, size, counts):
     images, labels = some_images("uint8", count, 2, 5, 7), np.arange(count)
-    groups = grouped(images, labels, size)
+    groups = image_groups(images, labels, size)
     assert groups.counts.tolist() == counts and groups.images == count
     assert groups.per_batch == -(-size // 32)
     in_batches = [sum(counts[at : at + groups.per_batch]) for at in range(0, len(counts), groups.per_batch)]
@@ -106,7 +106,7 @@ def test_windows_are_live_where_any_of_their_pixels_is_lit(height, width):
         images = np.zeros((40, 2, height, width), np.uint8)
         for _ in range(lit):
             images[tuple(draw.integers(0, size) for size in images.shape)] = 1
-        groups = grouped(images, np.zeros(40, int), 32)
+        groups = image_groups(images, np.zeros(40, int), 32)
         for own, live in zip((images[:32], images[32:]), groups.live, strict=True):
             bordered = np.pad(own.any(axis=(0, 1)), 2)[1:, 1:]
             for i, (first, behind) in enumerate(live.tolist()):
@@ -132,7 +132,7 @@ def test_an_epoch_presents_what_the_definition_does(data, augmented, ordered, si
     turned = torch.eye(2, 3) + 0.1 * torch.randn(90, 2, 3, generator=draw)
     maps = turned if augmented else None
     expected = list(batches(data.train, size, torch.float32, order, maps))
-    found = list(Presentation(data).epoch(order, maps, listed, size))
+    found = list(Presentation(data).epoch(order, maps, pixel_lists, size))
     assert all(lists.images % lists.size == 0 for lists in found[:-1])
     images = np.concatenate([drawn_back(lists, 20) for lists in found])
     if not augmented:
@@ -145,9 +145,9 @@ def test_an_epoch_presents_what_the_definition_does(data, augmented, ordered, si
 
 def test_images_in_stored_order_are_laid_out_once(data):
     images = Presentation(data)
-    for lay_out in (listed, grouped, blind):
+    for lay_out in (pixel_lists, image_groups, labels_only):
         (once,) = images.epoch(None, None, lay_out, 7)
         assert images.part("train", lay_out, 7) is once
         assert images.part("train", lay_out, 8) is not once
         assert images.part("test", lay_out, 7) is images.part("test", lay_out, 8)  # no batches there
-    assert images.part("train", blind, 7).by_image.starts.tolist() == [0] * 91
+    assert images.part("train", labels_only, 7).by_image.starts.tolist() == [0] * 91

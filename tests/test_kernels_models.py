@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dropnet_core.data import DataSet, Split
-from dropnet_core.engines.kernels.engine import model_of
+from dropnet_core.engines.kernels.engine import kernel_model
 from dropnet_core.engines.kernels.model import Model
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
@@ -43,7 +43,7 @@ class Case:
 
     def model(self, weights: Weights | None = None) -> tuple[Model, object]:
         """The network in kernels, and the images laid out for it."""
-        model, lay_out = model_of(self.network, weights or self.weights, self.size)
+        model, lay_out = kernel_model(self.network, weights or self.weights, self.size)
         return model, lay_out(self.data.train.images.numpy(), self.data.train.labels.numpy(), self.size)
 
     def definition(self, dtype: torch.dtype = torch.float64) -> MaskedNetwork:
@@ -98,25 +98,25 @@ def test_an_epoch_teaches_what_autograd_does(case):
     assert told[0] == pytest.approx(expected[0], abs=1e-6) and told[1] == expected[1]
 
 
-def test_a_network_is_judged_and_observed_as_defined(case):
+def test_accuracy_and_statistics_are_as_defined(case):
     model, layout = case.model()
     before = model.memory[: model.end_of_weights].copy()
     exact = case.definition()
     expected = evaluate(exact, case.data.train, torch.float64)
-    judged = model.judge(layout)
-    assert judged[0] == pytest.approx(expected[0], abs=1e-6) and judged[1] == expected[1]
+    evaluated = model.evaluate(layout)
+    assert evaluated[0] == pytest.approx(expected[0], abs=1e-6) and evaluated[1] == expected[1]
     statistics = measure(exact, (images for images, _ in large_batches(case.data.train, torch.float64)))
-    observed = model.observe(layout)
+    found = model.statistics(layout)
     for position, i in enumerate(case.network.masked_layers):
         for name, layers in statistics.items():
-            np.testing.assert_allclose(observed[i][name], layers[position], rtol=1e-6, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(found[i][name], layers[position], rtol=1e-6, atol=1e-6, err_msg=name)
     np.testing.assert_array_equal(model.memory[: model.end_of_weights], before)
 
 
 def test_a_network_goes_on_in_parts_as_in_one(case):
     """What an epoch in an order of its own does: whole batches, some at a time."""
     (model, layout), (other, _) = case.model(), case.model()
-    _, lay_out = model_of(case.network, case.weights, case.size)
+    _, lay_out = kernel_model(case.network, case.weights, case.size)
     images, labels = case.data.train.images.numpy(), case.data.train.labels.numpy()
     cut = len(labels) // 2 // case.size * case.size or case.size
     parts = [lay_out(images[s], labels[s], case.size) for s in (slice(cut), slice(cut, None))]
@@ -127,15 +127,15 @@ def test_a_network_goes_on_in_parts_as_in_one(case):
 def test_a_network_without_a_unit_is_the_masked_one(case):
     """And the unit comes back."""
     model, layout = case.model()
-    whole = model.judge(layout)
+    whole = model.evaluate(layout)
     for position, i in enumerate(case.network.masked_layers):
         for unit in {0, case.network.widths[position] - 1}:
             mask = Mask.full(case.network.widths).drop(position, np.array([unit]))
             exact = MaskedNetwork(case.network, case.weights, mask).double()
             with model.without(i, unit):
-                found = model.judge(layout)
+                found = model.evaluate(layout)
             assert found[0] == pytest.approx(evaluate(exact, case.data.train, torch.float64)[0], abs=1e-6)
-    assert model.judge(layout) == whole
+    assert model.evaluate(layout) == whole
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -145,7 +145,7 @@ def test_a_weight_that_is_no_number_is_told_even_where_all_pixels_are_black(name
     for i in (0, 1):
         model, layout = case.model()
         model.weight(i)[0, 0] = bad  # of the first pixel, which is black in all images
-        assert np.isnan(model.judge(layout)[0]) and np.isnan(model.epoch([layout], 0.1)[0])
+        assert np.isnan(model.evaluate(layout)[0]) and np.isnan(model.epoch([layout], 0.1)[0])
 
 
 @pytest.mark.parametrize("name", ["fc5-fc9", "conv3-conv4"])
@@ -153,10 +153,10 @@ def test_bytes_and_the_floats_that_they_stand_for_teach_the_same_bits(name):
     """Augmented images are floats."""
     case = made(name, (1, 17, 19), 32, 100)
     images, labels = case.data.train.images.numpy(), case.data.train.labels.numpy()
-    _, lay_out = model_of(case.network, case.weights, case.size)
+    _, lay_out = kernel_model(case.network, case.weights, case.size)
     memories = []
     for own in (images, images.astype(np.float32) / np.float32(255)):
         model, _ = case.model()
-        told = model.epoch([lay_out(own, labels, case.size)], 0.1), model.judge(lay_out(own, labels, case.size))
+        told = model.epoch([lay_out(own, labels, case.size)], 0.1), model.evaluate(lay_out(own, labels, case.size))
         memories.append((told, model.memory[: model.end_of_weights].tobytes()))
     assert memories[0] == memories[1]

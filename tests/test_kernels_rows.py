@@ -2,10 +2,18 @@
 
 import numpy as np
 import pytest
-from kernel_steps import Memory, whole
+from kernel_steps import GuardedMemory, whole_numbers
 
 from dropnet_core.engines.kernels.lit import by_batch, by_image
-from dropnet_core.engines.kernels.row_kernels import learn, learn_lit, look, pass_back, propose, tally, turn
+from dropnet_core.engines.kernels.row_kernels import (
+    dense_slopes,
+    dense_values,
+    learn,
+    learn_lit,
+    lit_values,
+    tally,
+    transpose,
+)
 
 WIDTHS = (4, 8, 12, 16, 24, 36, 40, 104)  # that blocks of 32, 16, 8 and 4 lanes cut in all ways
 TABLE = np.arange(256) % 7 - 3.0  # in place of the brightness, so that products are exact
@@ -26,12 +34,12 @@ def test_look_adds_up_the_lit_pixels(kind, pixels, floor):
     images, numbers = some_images(draw, kind, 3, pixels)
     lit = by_image(images)
     for row in WIDTHS:
-        w, bias = whole(draw, pixels, row), whole(draw, row)
-        memory = Memory()
+        w, bias = whole_numbers(draw, pixels, row), whole_numbers(draw, row)
+        memory = GuardedMemory()
         places = [memory.lay(a) for a in (np.zeros((3, row)), w, bias, TABLE, floor)]
         for n, (start, end) in enumerate(zip(lit.starts[:-1], lit.starts[1:], strict=True)):
             spot = (row, places[0] + n * row, *places[1:4], int(start), int(end - start) // 4, places[4])
-            memory.run(look, (lit.pixels, lit.values), spot)
+            memory.run(lit_values, (lit.pixels, lit.values), spot)
         np.testing.assert_array_equal(memory.at(places[0], 3, row), np.maximum(floor, numbers @ w + bias))
 
 
@@ -43,8 +51,8 @@ def test_learn_lit_teaches_the_weights_of_lit_pixels(kind, pixels, size):
     images, numbers = some_images(draw, kind, count, pixels)
     lit = by_batch(by_image(images), pixels, size)
     for row in WIDTHS[::3]:
-        w, slopes = whole(draw, pixels, row), whole(draw, count, row)
-        memory = Memory()
+        w, slopes = whole_numbers(draw, pixels, row), whole_numbers(draw, count, row)
+        memory = GuardedMemory()
         to, table = memory.lay(w), memory.lay(TABLE)
         for batch, (pixel, entry, *segments) in enumerate(lit.segments.tolist()):
             own = memory.lay(slopes[batch * size : (batch + 1) * size])
@@ -65,25 +73,29 @@ def test_products_of_rows(rows):
     draw = np.random.default_rng(rows)
     for row in WIDTHS:
         for depth in (1, 5, 18):
-            a, b, old = whole(draw, rows, depth), whole(draw, depth, row), whole(draw, rows, row)
-            bias, value = whole(draw, row), whole(draw, rows, row)
+            a, b, old = (
+                whole_numbers(draw, rows, depth),
+                whole_numbers(draw, depth, row),
+                whole_numbers(draw, rows, row),
+            )
+            bias, value = whole_numbers(draw, row), whole_numbers(draw, rows, row)
             for lying, a_row, a_step in ((np.pad(a, ((0, 0), (0, 3))), depth + 3, 1), (a.T, 1, rows)):
-                memory = Memory()
+                memory = GuardedMemory()
                 c, left, right, extra, gate = (memory.lay(x) for x in (old, lying, b, bias, value))
                 floors = memory.lay([0, -np.inf])
                 shape = (row, c, left, a_row, a_step, right, rows, depth)
-                memory.run(propose, (*shape, extra, 0, floors))
+                memory.run(dense_values, (*shape, extra, 0, floors))
                 np.testing.assert_array_equal(memory.at(c, rows, row), np.maximum(0, a @ b + bias))
-                memory.run(propose, (*shape, extra, 0, floors + 1))
+                memory.run(dense_values, (*shape, extra, 0, floors + 1))
                 np.testing.assert_array_equal(memory.at(c, rows, row), a @ b + bias)
                 memory.run(learn, (*shape, extra, 0, floors))
                 np.testing.assert_array_equal(memory.at(c, rows, row), 2 * (a @ b) + bias)
-                memory.run(pass_back, (*shape, gate, row, floors))
+                memory.run(dense_slopes, (*shape, gate, row, floors))
                 np.testing.assert_array_equal(memory.at(c, rows, row), np.where(value > 0, a @ b, 0))
 
 
 def test_products_of_rows_keep_what_is_no_number():
-    memory = Memory()
+    memory = GuardedMemory()
     c, a, b, bias, floor = (
         memory.room(1, 4),
         memory.lay([np.nan]),
@@ -91,7 +103,7 @@ def test_products_of_rows_keep_what_is_no_number():
         memory.room(4),
         memory.lay(0),
     )
-    memory.run(propose, (4, c, a, 1, 1, b, 1, 1, bias, 0, floor))
+    memory.run(dense_values, (4, c, a, 1, 1, b, 1, 1, bias, 0, floor))
     assert np.isnan(memory.at(c, 4)).all()
 
 
@@ -99,9 +111,9 @@ def test_products_of_rows_keep_what_is_no_number():
 def test_tally_adds_up_values_and_counts_zeros(rows):
     draw = np.random.default_rng(rows)
     for row in WIDTHS:
-        values = whole(draw, rows, row, zeros=0.4)
+        values = whole_numbers(draw, rows, row, zeros=0.4)
         values[:, 1], values[:, 2] = 0, 2
-        memory = Memory()
+        memory = GuardedMemory()
         place, sums, zeros = memory.lay(values), memory.room(row, value=9), memory.room(row, value=9)
         memory.run(tally, (row, place, rows, sums, zeros))
         np.testing.assert_array_equal(memory.at(sums, row), values.sum(0))
@@ -112,10 +124,10 @@ def test_tally_adds_up_values_and_counts_zeros(rows):
 def test_turn_swaps_rows_and_columns(rows, columns):
     """Up to multiples of four, whatever stands there; rows may be longer than what is turned."""
     draw, high, wide = np.random.default_rng(0), -(-rows // 4) * 4, -(-columns // 4) * 4
-    a = whole(draw, high, wide + 8)
-    memory = Memory()
+    a = whole_numbers(draw, high, wide + 8)
+    memory = GuardedMemory()
     place, to = memory.lay(a), memory.room(wide, high + 4, value=9)
-    turn(memory.numbers, place, wide + 8, to, high + 4, rows, columns)
+    transpose(memory.numbers, place, wide + 8, to, high + 4, rows, columns)
     found = memory.at(to, wide, high + 4)
     np.testing.assert_array_equal(found[:, :high], a[:, :wide].T)
     assert (found[:, high:] == 9).all()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from kernel_steps import Memory
+from kernel_steps import GuardedMemory
 
 from dropnet_core.engines.kernels.softmax import exponential, logarithm, softmax16
 from dropnet_core.engines.kernels.vectors import kernel
@@ -24,7 +24,7 @@ def applied(function: Callable, x: np.ndarray) -> np.ndarray:
             at = emitter.place(x, (i, LANES))
             emitter.store(function(emitter, emitter.load(at)), at)
 
-    memory = Memory()
+    memory = GuardedMemory()
     place = memory.lay(np.pad(x, (0, -len(x) % LANES)))
     memory.run(kernel(emit), (place, -(-len(x) // LANES)))
     return memory.numbers[place : place + len(x)]
@@ -61,7 +61,7 @@ def test_the_logarithm_is_exact_to_the_last_bits():
 
 def answers(logits: np.ndarray, labels: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Slopes (classes, 16), losses (16) and right answers (16) from the kernel; rows lie 32 apart."""
-    memory, classes = Memory(), len(logits)
+    memory, classes = GuardedMemory(), len(logits)
     wide = np.pad(logits, ((0, 0), (0, LANES)), constant_values=5)
     place, label, rate = memory.lay(wide), memory.lay(labels), memory.lay(scale)
     slopes, out = memory.room(classes, 32, value=9), memory.room(2, 32, value=9)

@@ -8,9 +8,9 @@ import pytest
 from tiny_runs import NETWORK, made_up_cycles, small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.experiment import experiment, names
+from dropnet_core.experiments.experiment import experiment, experiment_names
 from dropnet_core.experiments.records import records
-from dropnet_core.experiments.results import add
+from dropnet_core.experiments.results import add_records
 from dropnet_core.pages import ledger as ledgers
 from dropnet_core.pages.ledger import COMPLETE, IN_PART, NOT_RUN, STATES, cost, headline, in_words, ledger
 from dropnet_core.running.store import Store
@@ -29,7 +29,7 @@ def table(tiny, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 def folder(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment of the table in part, one outside it whole, sharing all its trainings with the first."""
     made = tmp_path_factory.mktemp("results")
-    add([table.assign(experiment="mnist-fc40-fc40"), table.assign(experiment="own")], made)
+    add_records([table.assign(experiment="mnist-fc40-fc40"), table.assign(experiment="own")], made)
     return made
 
 
@@ -43,7 +43,7 @@ def state(found: pd.DataFrame, name: str) -> str:
 
 
 def test_every_experiment_has_its_row(found: pd.DataFrame) -> None:
-    assert found["experiment"].tolist() == [*names(), "own"]
+    assert found["experiment"].tolist() == [*experiment_names(), "own"]
     assert set(found["state"]) <= set(STATES)
     assert state(found, "mnist-fc40-fc40") == IN_PART and state(found, "own") == COMPLETE
     assert state(found, "mnist-fc20-fc40") == NOT_RUN and state(found, "tinyimagenet-vgg19") == NOT_RUN
@@ -52,7 +52,7 @@ def test_every_experiment_has_its_row(found: pd.DataFrame) -> None:
 def test_an_experiment_of_the_table_is_complete_with_all_its_runs(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add([table.assign(experiment="mnist-fc40-fc40")], tmp_path)
+    add_records([table.assign(experiment="mnist-fc40-fc40")], tmp_path)
     planned = experiment("mnist-fc40-fc40").with_settings({"seeds": (0, 1), "metrics": ("min", "max_layer")})
     monkeypatch.setattr(ledgers, "experiment", lambda name: planned)
     assert state(ledger(tmp_path), "mnist-fc40-fc40") == COMPLETE
@@ -72,19 +72,19 @@ def test_each_state_is_told_in_its_own_way(found: pd.DataFrame) -> None:
 
 def test_the_headline_adds_up_to_the_table(found: pd.DataFrame) -> None:
     total, *counts = map(int, re.findall(r"\d+", headline(found)))
-    assert total == len(names()) == sum(counts)
+    assert total == len(experiment_names()) == sum(counts)
     assert counts[:2] == [0, 1]  # the experiment outside the table does not count
 
 
 def test_shared_trainings_are_paid_once(table: pd.DataFrame, folder: Path, tmp_path: Path) -> None:
     hour = table.assign(seconds=3600.0)
-    add([hour.assign(experiment="one"), hour.assign(experiment="two")], tmp_path)
+    add_records([hour.assign(experiment="one"), hour.assign(experiment="two")], tmp_path)
     assert cost(tmp_path) == (
         "**14 trainings in 14.0 hours** of one core were spent on all records under `results/`. "
         "On a processor (cpu, torch 2.0)."
     )
     other = hour[hour["seed"] == 1].assign(experiment="three", hardware="another", created="2026-02-01T00:00:00+00:00")
-    add([other], tmp_path)
+    add_records([other], tmp_path)
     assert cost(tmp_path).startswith("**21 trainings in 21.0 hours**")
     for sentence in ("On a processor (cpu, torch 2.0): 14 trainings in 14.0 hours.",
                      "On another (cpu, torch 2.0): 7 trainings in 7.0 hours."):  # fmt: skip
@@ -94,14 +94,14 @@ def test_shared_trainings_are_paid_once(table: pd.DataFrame, folder: Path, tmp_p
 def test_time_on_a_gpu_is_not_called_that_of_a_core(table: pd.DataFrame, tmp_path: Path) -> None:
     hour = table.assign(seconds=3600.0, experiment="own")
     gpu = hour.assign(device="cuda", hardware="a card")
-    add([gpu], tmp_path / "gpu")
+    add_records([gpu], tmp_path / "gpu")
     assert cost(tmp_path / "gpu") == (
         "**14 trainings in 14.0 hours** of one GPU were spent on all records under `results/`. "
         "On a card (cuda, torch 2.0)."
     )
     assert "14 trainings in 14.0 hours of one GPU, 2026-01-02" in in_words(ledger(tmp_path / "gpu"), [COMPLETE])
     second = hour["seed"] == 1
-    add([pd.concat([hour[~second], gpu[second]])], tmp_path / "both")
+    add_records([pd.concat([hour[~second], gpu[second]])], tmp_path / "both")
     both = "7.0 hours of one core and 7.0 hours of one GPU"
     assert cost(tmp_path / "both").startswith(
         f"**14 trainings in 14.0 hours** were spent on all records under `results/`: {both}. On "

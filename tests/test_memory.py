@@ -6,7 +6,7 @@ from tiny_runs import small
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DATA_SETS, DataSet, Split
 from dropnet_core.engines import memory
-from dropnet_core.engines.kernels.engine import bytes_of_model, model_of
+from dropnet_core.engines.kernels.engine import bytes_of_model, kernel_model
 from dropnet_core.engines.kernels.lit import Lists
 from dropnet_core.engines.kernels.presentation import Presentation
 from dropnet_core.engines.memory import (
@@ -23,7 +23,7 @@ from dropnet_core.engines.memory import (
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import describe, initial_weights
 from dropnet_core.recipe import Recipe
-from dropnet_core.running.run import Prepared
+from dropnet_core.running.run import PreparedExperiment
 from dropnet_core.runs import Job
 from dropnet_core.training import large_batches
 
@@ -169,9 +169,9 @@ def test_memory_is_checked_for_the_engine_that_is_chosen(images, free, monkeypat
     assert max(step_bytes(network, 256), pass_bytes(network, 250)) < masked - 1
     free(masked - 1)
     trial = small(network="vgg19/8", recipe=Recipe(batch_size=256))
-    assert Prepared.of(trial, device="cpu").engine == "compact"
+    assert PreparedExperiment.of(trial, device="cpu").engine == "compact"
     with pytest.raises(InputError, match="set batch_size=128"):
-        Prepared.of(trial, "reference", "cpu")
+        PreparedExperiment.of(trial, "reference", "cpu")
 
 
 @pytest.mark.parametrize("name", ["fc40-fc20", "conv8-conv4-fc9"])
@@ -187,7 +187,7 @@ def test_what_the_kernels_hold_is_what_their_check_predicts(name, batch, free):
         split.images[:, :, 7:] = 0
     data = DataSet.of("stripes", train, few, few, classes=2)
     network, recipe = describe(name, data.shape, data.classes), Recipe(batch_size=batch)
-    model, lay_out = model_of(network, initial_weights(network, 0), batch)
+    model, lay_out = kernel_model(network, initial_weights(network, 0), batch)
     assert bytes_of_model(network, batch) == model.memory.nbytes
     presented = Presentation(data)
     layouts = [presented.part(part, lay_out, batch) for part in data.parts]

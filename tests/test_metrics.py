@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from test_deep import any_weights
+from any_weights import any_weights
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.streams import stream

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_records import made_up
+from made_up_records import records_of_means
 
 from dropnet_core.verdicts.claims import parse
 from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL
-from dropnet_core.verdicts.evidence import Seeds
-from dropnet_core.verdicts.primitives import measure
+from dropnet_core.verdicts.evidence import SeedEvidence
+from dropnet_core.verdicts.primitives import uncorrected_test
 from dropnet_core.verdicts.verdict import CONFIRMED, INCONCLUSIVE, NOT_CONFIRMED, PARTLY, holm, verdict
 
 FRACTIONS = np.array([1.0, 0.5, 0.1])
@@ -32,7 +32,9 @@ def outcome(text: str, a: np.ndarray, b: np.ndarray) -> str:
     def curve(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return FRACTIONS, np.column_stack([np.full(len(values), LEVEL)] * 2 + [values])
 
-    measured = measure(call, Seeds(call.experiment, {name: curve(values) for name, values in (("a", a), ("b", b))}))
+    measured = uncorrected_test(
+        call, SeedEvidence(call.experiment, {name: curve(values) for name, values in (("a", a), ("b", b))})
+    )
     return measured.decide([gap.p_value for gap in measured.pairs]).outcome
 
 
@@ -72,10 +74,10 @@ def test_what_fails_goes_on_failing_when_it_gets_worse(kind: str, case: tuple[np
 def cliff(curves: dict[str, np.ndarray]) -> str:
     """The outcome of a CLIFF of max, from accuracies (seeds, 2) at the last two cycles."""
     (call,) = parse("CLIFF(cifar10-conv128x4; max; 0.5)")
-    evidence = Seeds(
+    evidence = SeedEvidence(
         "cifar10-conv128x4", {name: (FRACTIONS, np.insert(at, 0, LEVEL, 1)) for name, at in curves.items()}
     )
-    measured = measure(call, evidence)
+    measured = uncorrected_test(call, evidence)
     return measured.decide([gap.p_value for gap in measured.pairs]).outcome
 
 
@@ -118,12 +120,12 @@ def test_of_a_dead_curve_a_cliff_asks_that_the_others_be_alive_at_the_first_cycl
     assert cliff({"max": DEAD + 0 * noise, "min": 0.6 - noise, "random": [level, further] + noise}) == said
 
 
-def diverged(dead: int) -> Seeds:
+def diverged(dead: int) -> SeedEvidence:
     """Records in which min is far below random; in so many of 15 seeds its run diverged at a fraction of .425."""
-    records = made_up({"min": 0.6, "random": 0.9}, spread=0.001)
+    records = records_of_means({"min": 0.6, "random": 0.9}, spread=0.001)
     gone = (records["curve"] == "min") & (records["seed"] < dead)
     records.loc[gone & (records["cycle"] == 4), ["test_accuracy", "status"]] = [0.098, "diverged"]
-    return Seeds.of(records[~(gone & (records["cycle"] > 4))])
+    return SeedEvidence.of(records[~(gone & (records["cycle"] > 4))])
 
 
 @pytest.mark.parametrize("dead", [7, 14, 15])
@@ -131,7 +133,7 @@ def diverged(dead: int) -> Seeds:
                                   "EQ(mnist-fc40-fc40; min, random; 0.1, 0.5)"])  # fmt: skip
 def test_a_failure_stays_one_when_all_seeds_diverge(text: str, dead: int) -> None:
     (call,) = parse(text)
-    measured = measure(call, diverged(dead))
+    measured = uncorrected_test(call, diverged(dead))
     found = measured.decide([gap.p_value for gap in measured.pairs])
     assert (found.outcome, found.n) == (FAILS, 15)
 

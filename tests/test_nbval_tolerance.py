@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import nbformat
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from project_folders import ROOT
 
 # name -> (tags, printed when run, stored output, passes)
 CELLS = {

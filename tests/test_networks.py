@@ -3,7 +3,7 @@ import torch
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts
-from dropnet_core.experiments.experiment import experiment, names
+from dropnet_core.experiments.experiment import experiment, experiment_names
 from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
 
 MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
@@ -39,7 +39,7 @@ def test_counts_are_given_layer_by_layer():
 
 
 def test_every_network_of_the_table_is_known():
-    for name in names():
+    for name in experiment_names():
         assert describe(experiment(name).network, CIFAR, 10).masked_layers
 
 

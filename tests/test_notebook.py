@@ -5,10 +5,11 @@ import nbformat
 import pandas as pd
 import pytest
 import yaml
+from project_folders import NOTEBOOKS
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.experiment import experiment
-from dropnet_core.experiments.records import COLUMNS
+from dropnet_core.experiments.records import RECORD_COLUMNS
 from dropnet_core.pages.notebook import (
     check_cells,
     check_values,
@@ -19,7 +20,6 @@ from dropnet_core.pages.notebook import (
     says,
 )
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DECLARED = """
 p: float = 0.2
 seeds: list[int] = [0, 1]
@@ -168,7 +168,7 @@ def test_an_experiment_that_has_not_been_run_has_no_earlier_records(tmp_path, mo
 
 
 def test_provenance_counts_a_shared_training_once():
-    row = dict.fromkeys(COLUMNS, "x") | {
+    row = dict.fromkeys(RECORD_COLUMNS, "x") | {
         "seed": 0,
         "device": "cpu",
         "seconds": 9000.0,
@@ -193,7 +193,7 @@ def test_provenance_counts_a_shared_training_once():
 def test_provenance_says_whose_hours_they_are(device, hours, kind):
     """On a CPU those of the processor, which the process may have had to share; on a GPU those of the clock."""
     times = {"seconds": 9000.0, "processor_seconds": 1800.0, "created": "2026-01-02T03:04:05+00:00"}
-    row = dict.fromkeys(COLUMNS, "x") | {"seed": 0} | times
+    row = dict.fromkeys(RECORD_COLUMNS, "x") | {"seed": 0} | times
     text = " ".join(provenance(pd.DataFrame([row | {"device": device, "test_loss": 1.0}])).split())
     assert f"1 training in {hours} hours of one {kind} by the engine" in text
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from notebook_cells import NOTEBOOKS, Notebook, offered, pictures, shorter_results, stand_ins
+from notebook_cells import Notebook, offered, pictures, shorter_results, stand_ins
+from project_folders import NOTEBOOKS
 
 from dropnet_core.basics.errors import InputError
 

@@ -5,9 +5,9 @@ import re
 import pytest
 from tiny_runs import NETWORK, made_up_cycles, small
 
-from dropnet_core.experiments.experiment import names
+from dropnet_core.experiments.experiment import experiment_names
 from dropnet_core.experiments.records import records
-from dropnet_core.experiments.results import add
+from dropnet_core.experiments.results import add_records
 from dropnet_core.pages.overview import listing, report
 from dropnet_core.running.store import Store
 
@@ -16,7 +16,7 @@ from dropnet_core.running.store import Store
 def folder(tiny, tmp_path):
     """Results with the records of two seeds of Figure 3 and of an experiment outside the table."""
     table = records(small(), made_up_cycles(small(), tiny, Store(tmp_path / "store.sqlite")), NETWORK, tiny)
-    add([table.assign(experiment="mnist-fc40-fc40"), table[:6].assign(experiment="own")], tmp_path / "results")
+    add_records([table.assign(experiment="mnist-fc40-fc40"), table[:6].assign(experiment="own")], tmp_path / "results")
     return tmp_path / "results"
 
 
@@ -31,7 +31,7 @@ def entry(lines, name):
 
 def test_every_experiment_is_listed(folder):
     lines = list(listing(folder))
-    assert [line.split()[0] for line in lines if not line.startswith(" ")] == names()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == experiment_names()
     assert entry(lines, "mnist-fc40-fc40") == (
         "mnist-fc40-fc40 (Fig 3)\n"
         "fc40-fc40 on mnist; min max random min_layer max_layer random_layer\n"
@@ -56,7 +56,7 @@ def test_what_this_version_lacks_is_said(folder, monkeypatch):
 
 def test_the_status_of_every_experiment(folder):
     lines = list(report(folder))
-    assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == [*names(), "own"]
+    assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == [*experiment_names(), "own"]
     assert entry(lines, "mnist-fc40-fc40") == (
         "mnist-fc40-fc40: 4 of 90 runs complete\n"
         "seeds 0-1, up to 4 cycles, 16 rows\n"

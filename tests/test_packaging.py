@@ -4,16 +4,15 @@ import re
 import tomllib
 from collections.abc import Iterable
 from fnmatch import fnmatch
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from project_folders import ROOT
 
 from dropnet_core.basics.version import VERSION
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONSTRAINTS = [
     line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")

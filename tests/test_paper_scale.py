@@ -5,26 +5,25 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from project_folders import RESULTS
 from readme_tables import model_1, with_tables
 
 from dropnet_core.analysis import published
 from dropnet_core.analysis.stats import paired, paired_differences, summarise
-from dropnet_core.experiments.records import read, returned
+from dropnet_core.experiments.records import read_records, returned_records
 from dropnet_core.recipe import Recipe
-
-RESULTS = Path(__file__).parent.parent / "results"
 
 
 @pytest.mark.parametrize("file", sorted(RESULTS.glob("*.csv")), ids=lambda path: path.stem)
 def test_every_file_is_whole_and_of_one_making(file: Path) -> None:
-    table = read(file)
+    table = read_records(file)
     assert set(table["experiment"]) == {file.stem}
     assert table["recipe"].nunique() == table["data_sha256"].nunique() == 1
 
 
 @pytest.fixture(scope="module")
 def model1() -> pd.DataFrame:
-    return read(RESULTS / "mnist-fc40-fc40.csv")
+    return read_records(RESULTS / "mnist-fc40-fc40.csv")
 
 
 def mean_at(summary: pd.DataFrame, curve: str, units: int) -> float:
@@ -70,7 +69,7 @@ def test_a_table_of_the_readme_is_written_from_the_records() -> None:
 
 
 def test_worded_and_coded_selection_part_for_max_and_for_nothing_else() -> None:
-    probe = read(RESULTS / "probe-selection-fc40-fc40.csv")
+    probe = read_records(RESULTS / "probe-selection-fc40-fc40.csv")
     dead = probe[(probe["curve"] == "max@exact") & (probe["units_remaining"] <= 23)]
     assert len(dead) and set(dead["status"]) <= {"collapsed", "empty-layer"}
     coded = probe[(probe["curve"] == "max@authors") & (probe["units_remaining"] == 23)]
@@ -85,7 +84,7 @@ def readme() -> str:
 
 
 def test_on_model_1_the_score_within_a_layer_shows_late() -> None:
-    control = read(RESULTS / "control-fc40-fc40.csv")
+    control = read_records(RESULTS / "control-fc40-fc40.csv")
     text = " ".join(readme().split())
     for fraction, words, ahead in (
         (0.5, "half of the nodes left `min` is ahead by", False),
@@ -101,7 +100,7 @@ def test_on_model_1_the_score_within_a_layer_shows_late() -> None:
 
 
 def test_stopped_by_the_accuracy_random_returns_no_larger_a_network() -> None:
-    last = returned(read(RESULTS / "kappa-fc40-fc40.csv"))
+    last = returned_records(read_records(RESULTS / "kappa-fc40-fc40.csv"))
     kept = last[last["curve"].str.endswith("kappa 0.95 last_good")].pivot(
         index="seed", columns="metric", values="units_remaining"
     )

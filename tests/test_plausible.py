@@ -2,28 +2,26 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from project_folders import RESULTS
 from tiny_runs import NETWORK, made_up_cycles, small
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts, shrink
 from dropnet_core.data import load
-from dropnet_core.data.known import KNOWN, Known, images
+from dropnet_core.data.facts import DATA_FACTS, DataFacts, split_sizes
 from dropnet_core.experiments import plausible
-from dropnet_core.experiments.plausible import check, faults, faults_of_row, possible_counts
-from dropnet_core.experiments.records import read, records, write
-from dropnet_core.experiments.results import add
+from dropnet_core.experiments.plausible import check_plausible, faults, faults_of_row, possible_counts
+from dropnet_core.experiments.records import read_records, records, write_records
+from dropnet_core.experiments.results import add_records
 from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import describe
 from dropnet_core.pages.command_line import main
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
-
-RESULTS = Path(__file__).parent.parent / "results"
 
 
 @pytest.fixture
@@ -35,8 +33,8 @@ def table_of(tiny, tmp_path):
         cycles = made_up_cycles(experiment, tiny, Store(tmp_path / "store.sqlite"))
         table = records(experiment, cycles, NETWORK, tiny)
         table["validation_accuracy"] /= 2  # made up, it rises above 1
-        write(table, tmp_path / "made.csv")
-        return read(tmp_path / "made.csv")
+        write_records(table, tmp_path / "made.csv")
+        return read_records(tmp_path / "made.csv")
 
     return made
 
@@ -45,7 +43,7 @@ def table_of(tiny, tmp_path):
 def test_all_results_merge_byte_for_byte(file, tmp_path, capsys):
     assert main(["merge", str(file), "--out", str(tmp_path)]) == 0
     assert (tmp_path / file.name).read_bytes() == file.read_bytes()
-    assert f"{len(read(file)):,} rows added, 0 already there, 0 refused" in capsys.readouterr().out
+    assert f"{len(read_records(file)):,} rows added, 0 already there, 0 refused" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -129,13 +127,13 @@ def test_what_no_run_gives_is_found_by_its_row(table_of, tiny, monkeypatch, colu
     found = faults(table, NETWORK)
     assert set(found) <= {1, 2} and 1 in found  # what follows a row that is not its run's is no run either
     # So many images that nine digits tell no whole number of them.
-    known = Known(NETWORK.shape, NETWORK.classes, images(10**9, 10**9, 10**9), tiny.chance, "")
-    monkeypatch.setitem(plausible.KNOWN, "tiny", known)
+    known = DataFacts(NETWORK.shape, NETWORK.classes, split_sizes(10**9, 10**9, 10**9), tiny.chance, "")
+    monkeypatch.setitem(plausible.DATA_FACTS, "tiny", known)
     plausible.known_network.cache_clear()
     with pytest.raises(
         InputError, match=f"made.csv, line 3.*{re.escape(words)}.*; no run gives that, so take the file anew"
     ):
-        check(table)
+        check_plausible(table)
     plausible.known_network.cache_clear()
 
 
@@ -154,7 +152,7 @@ def test_what_no_run_gives_is_found_by_its_row(table_of, tiny, monkeypatch, colu
     ],
 )
 def test_known_images_are_counted(row, changes, words):
-    table = read(RESULTS / "mnist-fc20-fc40.csv")
+    table = read_records(RESULTS / "mnist-fc20-fc40.csv")
     for column, value in changes.items():
         table.loc[row, column] = value
     found = faults(table[:15])
@@ -162,9 +160,9 @@ def test_known_images_are_counted(row, changes, words):
 
 
 def test_what_is_known_of_the_digits_in_the_package_is_so():
-    data, known = load("mnist5k"), KNOWN["mnist5k"]
+    data, known = load("mnist5k"), DATA_FACTS["mnist5k"]
     counted = {part: len(split) for part, split in data.parts.items()}
-    assert known == Known(data.shape, data.classes, counted, data.chance, data.sha256)
+    assert known == DataFacts(data.shape, data.classes, counted, data.chance, data.sha256)
 
 
 def stopping(stop: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -216,7 +214,7 @@ def test_counts_that_may_vary_are_told_as_a_range(table_of):
     table = table_of()[:1].assign(network=network.name, units_per_layer=kept, parameters=1)
     least, most = possible_counts(network, halved)
     assert least[0] < most[0]
-    found = list(faults_of_row(plausible.dicts(table)[0], network))
+    found = list(faults_of_row(plausible.row_dicts(table)[0], network))
     assert f"1 are not the parameters of '{kept}', {least[0]} to {most[0]}" in found
 
 
@@ -225,7 +223,7 @@ def test_further_rows_are_counted_in_words(table_of):
     for rows, words in ((2, "(and 1 other row):"), (3, "(and 2 other rows):")):
         table.loc[table.index[-rows:], "test_accuracy"] = 97.0
         with pytest.raises(InputError, match=re.escape(words)):
-            check(table)
+            check_plausible(table)
 
 
 MIXED = [
@@ -248,16 +246,16 @@ def test_rows_of_another_making_do_not_share_a_name(table_of, tmp_path, column, 
     changed = table.assign(**{column: value})
     parts = [pd.concat([table[:8], changed[8:]])] if where == "in one file" else [table[:8], changed[8:]]
     with pytest.raises(InputError, match=f"records of 'small' differ in {column} .*; they belong to another exp"):
-        add(parts, tmp_path / "results")
+        add_records(parts, tmp_path / "results")
     assert not list((tmp_path / "results").glob("*.csv"))
 
 
 def test_curves_may_name_what_an_experiment_varies(table_of, tmp_path):
     table = table_of(p=(0.4, 0.7), stops=(Stop("cycles", 2), Stop("cycles", 3)))
-    (merged,) = add([table], tmp_path / "results")
+    (merged,) = add_records([table], tmp_path / "results")
     assert merged.added == len(table)
     with pytest.raises(InputError, match="differ in score"):
-        add([table.assign(score="abs_of_mean", seed=7)], tmp_path / "results")
+        add_records([table.assign(score="abs_of_mean", seed=7)], tmp_path / "results")
 
 
 BAD_FILES = [

@@ -1,13 +1,12 @@
 """Figures: what is drawn equals the tables, looks stay fixed, words say it, and nothing is left behind."""
 
 import io
-import itertools
 import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
+from falling_records import FALLING_FRACTIONS, METRICS, falling_records
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
@@ -16,30 +15,6 @@ from dropnet_core.analysis import published, stats
 from dropnet_core.basics.errors import InputError
 from dropnet_core.figures import curve_styles, descriptions, plots
 from dropnet_core.figures.charts import Chart
-
-METRICS = ["min", "max", "random", "min_layer", "max_layer", "random_layer"]
-FRACTIONS = [1.0, 0.8, 0.65, 0.425, 0.2, 0.1, 0.05]
-
-
-def records(curves: list[str] = METRICS, seeds: int = 3, experiment: str = "mnist-fc40-fc40") -> pd.DataFrame:
-    """Accuracies that fall with each cycle, differently for each curve and seed."""
-    rows = []
-    for (place, curve), seed, (cycle, fraction) in itertools.product(
-        enumerate(curves), range(seeds), enumerate(FRACTIONS)
-    ):
-        accuracy = 0.95 - 0.02 * (place + 1) * cycle + 0.01 * seed
-        units = round(80 * fraction)
-        rows.append(
-            {
-                "experiment": experiment, "curve": curve, "seed": seed, "cycle": cycle,
-                "units_remaining": units,
-                "fraction_remaining": fraction, "units_per_layer": f"{units - units // 3}+{units // 3}",
-                "train_accuracy": accuracy + 0.01, "validation_accuracy": accuracy, "test_accuracy": accuracy,
-                "epochs": 10 + cycle + seed, "parameters": 400 * units + seed, "macs": 100_000 * units,
-                "status": "ok",
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def lines(axes: Axes) -> dict[str, list[np.ndarray]]:
@@ -60,8 +35,8 @@ def tick_labels(axes: Axes) -> list[str]:
 
 @pytest.mark.parametrize("quantity", ["test_accuracy", "epochs"])
 def test_lines_are_the_means(quantity: str) -> None:
-    chart = plots.accuracy_curves(records(), quantity)
-    summary = stats.summarise(records(), quantity)
+    chart = plots.accuracy_curves(falling_records(), quantity)
+    summary = stats.summarise(falling_records(), quantity)
     drawn = lines(chart.axes[0])
     assert list(drawn) == METRICS == legend_names(chart)
     for metric in METRICS:
@@ -70,30 +45,30 @@ def test_lines_are_the_means(quantity: str) -> None:
 
 @pytest.mark.parametrize("interval", ["paper", "t", "bootstrap"])
 def test_bands_are_the_intervals(interval: str) -> None:
-    chart = plots.accuracy_curves(records(["min"]), interval=interval)
+    chart = plots.accuracy_curves(falling_records(["min"]), interval=interval)
     (band,) = chart.axes[0].collections
     heights = np.asarray(band.get_paths()[0].vertices, dtype=float)[:, 1]
-    summary = stats.summarise(records(["min"]), interval=interval)
+    summary = stats.summarise(falling_records(["min"]), interval=interval)
     assert heights.min() == pytest.approx(summary["lower"].min())
     assert heights.max() == pytest.approx(summary["upper"].max())
     assert descriptions.INTERVALS[interval] in chart.legends[0].get_title().get_text()
 
 
 def test_no_band_on_request_and_none_for_one_seed() -> None:
-    assert not plots.accuracy_curves(records(), interval=None).axes[0].collections
-    chart = plots.accuracy_curves(records(seeds=1))
+    assert not plots.accuracy_curves(falling_records(), interval=None).axes[0].collections
+    chart = plots.accuracy_curves(falling_records(seeds=1))
     assert chart.legends[0].get_title().get_text() == "Line: one seed"
     chart.image()
 
 
 def test_single_seeds_are_drawn_on_demand() -> None:
-    assert "_one seed" not in lines(plots.accuracy_curves(records()).axes[0])
-    singles = lines(plots.accuracy_curves(records(["min"]), seeds=True).axes[0])["_one seed"]
-    np.testing.assert_allclose(singles, records(["min"])["test_accuracy"].to_numpy().reshape(3, -1))
+    assert "_one seed" not in lines(plots.accuracy_curves(falling_records()).axes[0])
+    singles = lines(plots.accuracy_curves(falling_records(["min"]), seeds=True).axes[0])["_one seed"]
+    np.testing.assert_allclose(singles, falling_records(["min"])["test_accuracy"].to_numpy().reshape(3, -1))
 
 
 def test_fractions_run_down_on_a_logarithmic_axis_with_plain_numbers() -> None:
-    axes = plots.accuracy_curves(records()).axes[0]
+    axes = plots.accuracy_curves(falling_records()).axes[0]
     left, right = axes.get_xlim()
     assert left > 1 > 0.05 > right > 0 and axes.get_xscale() == "log"
     assert tick_labels(axes) == ["1.0", "0.5", "0.2", "0.1", "0.05"]
@@ -109,16 +84,16 @@ def test_fractions_run_down_on_a_logarithmic_axis_with_plain_numbers() -> None:
     ],
 )
 def test_other_sizes_as_x(x: str, labels: list[str]) -> None:
-    axes = plots.accuracy_curves(records(), x=x).axes[0]
+    axes = plots.accuracy_curves(falling_records(), x=x).axes[0]
     assert tick_labels(axes) == labels
-    means = stats.summarise(records())[x].to_numpy()[: len(FRACTIONS)]
+    means = stats.summarise(falling_records())[x].to_numpy()[: len(FALLING_FRACTIONS)]
     np.testing.assert_allclose(np.asarray(axes.get_lines()[0].get_xdata(), dtype=float), means)
     assert axes.get_xlabel().startswith(descriptions.SIZES[x][:6])
 
 
 def test_published_curves_lie_over_their_own() -> None:
     table = published.curves("mnist-fc40-fc40")
-    chart = plots.accuracy_curves(records(["min@authors", "min@exact", "max@exact"]), published=table)
+    chart = plots.accuracy_curves(falling_records(["min@authors", "min@exact", "max@exact"]), published=table)
     overlaid = lines(chart.axes[0])["_published"]
     assert len(overlaid) == 2  # min once for its two readings, max once
     np.testing.assert_allclose(overlaid[0], table.loc[table["curve"] == "min", "value"])
@@ -134,13 +109,13 @@ def test_nothing_is_laid_over_where_nothing_is_known() -> None:
         (published.curves("unheard-of"), "fraction_remaining"),
         (published.curves("mnist-fc40-fc40"), "parameters"),
     ):
-        chart = plots.accuracy_curves(records(), x=x, published=table)
+        chart = plots.accuracy_curves(falling_records(), x=x, published=table)
         assert "_published" not in lines(chart.axes[0])
         assert "paper" not in chart.legends[0].get_title().get_text() + chart.alt_text
 
 
 def test_four_panels() -> None:
-    chart = plots.four_panels(records(), published=published.curves("mnist-fc40-fc40"))
+    chart = plots.four_panels(falling_records(), published=published.curves("mnist-fc40-fc40"))
     titles = [axes.get_title() for axes in chart.axes]
     assert titles == ["Training accuracy", "Validation accuracy", "Test accuracy", "Early-stopping epoch"]
     assert ["_published" in lines(axes) for axes in chart.axes] == [False, False, True, False]
@@ -150,18 +125,18 @@ def test_four_panels() -> None:
 
 
 def test_units_per_layer() -> None:
-    chart = plots.units_per_layer(records(["min", "random_layer"]))
+    chart = plots.units_per_layer(falling_records(["min", "random_layer"]))
     assert [axes.get_title() for axes in chart.axes] == ["min", "random_layer"]
     drawn = lines(chart.axes[0])
     assert list(drawn) == ["layer 1", "layer 2"] == legend_names(chart)
     np.testing.assert_array_equal(drawn["layer 1"][0] + drawn["layer 2"][0], [80, 64, 52, 34, 16, 8, 4])
     assert "min: 54 + 26 in cycle 0, 23 + 11 in cycle 3, 3 + 1 in cycle 6." in chart.alt_text
     with pytest.raises(InputError, match="units_per_layer"):
-        plots.units_per_layer(records().drop(columns="units_per_layer"))
+        plots.units_per_layer(falling_records().drop(columns="units_per_layer"))
 
 
 def test_panels_without_a_curve_stay_empty_and_columns_keep_their_labels() -> None:
-    chart = plots.units_per_layer(records(METRICS[:4]))
+    chart = plots.units_per_layer(falling_records(METRICS[:4]))
     assert [axes.axison for axes in chart.axes] == [True] * 4 + [False] * 2
     assert [axes.get_xlabel() for axes in chart.axes[:4]] == [
         "",
@@ -172,7 +147,7 @@ def test_panels_without_a_curve_stay_empty_and_columns_keep_their_labels() -> No
 
 
 def test_alt_text_says_where_curves_start_and_what_they_have_at_landmarks() -> None:
-    words = plots.alt_text(records(["min", "max_layer"], seeds=1))
+    words = plots.alt_text(falling_records(["min", "max_layer"], seeds=1))
     assert words == (
         "Test accuracy against the fraction of units remaining, one seed. "
         "min: 0.950 at 1, 0.893 at 0.5, 0.870 at 0.2, 0.850 at 0.1, 0.830 at 0.05. "
@@ -180,12 +155,12 @@ def test_alt_text_says_where_curves_start_and_what_they_have_at_landmarks() -> N
     ).replace("0.893", f"{0.91 - 0.02 * np.log(0.5 / 0.65) / np.log(0.425 / 0.65):.3f}").replace(
         "0.855", f"{0.87 - 0.04 * np.log(0.5 / 0.65) / np.log(0.425 / 0.65):.3f}"
     )
-    assert "mean of 3 seeds" in plots.alt_text(records())
-    assert "min: 11.0 at 1" in plots.alt_text(records(), "epochs")
+    assert "mean of 3 seeds" in plots.alt_text(falling_records())
+    assert "min: 11.0 at 1" in plots.alt_text(falling_records(), "epochs")
 
 
 def test_alt_text_does_not_guess_between_far_cycles() -> None:
-    one_cut = records(["min"])
+    one_cut = falling_records(["min"])
     one_cut = one_cut[one_cut["cycle"].isin([0, 5])]  # one cut, from 1 to 0.1
     assert plots.alt_text(one_cut).endswith("min: 0.960 at 1, 0.860 at 0.1.")
 
@@ -232,16 +207,16 @@ def test_labels_say_in_words_what_a_name_abbreviates() -> None:
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(InputError, match="did you mean 'parameters'"):
-        plots.accuracy_curves(records(), x="parametres")
+        plots.accuracy_curves(falling_records(), x="parametres")
     with pytest.raises(InputError, match="did you mean 'epochs'"):
-        plots.accuracy_curves(records(), "epoch")
+        plots.accuracy_curves(falling_records(), "epoch")
     with pytest.raises(InputError, match="did you mean 'paper'"):
-        plots.four_panels(records(), interval="papr")
+        plots.four_panels(falling_records(), interval="papr")
 
 
 def test_figures_are_deterministic_white_and_without_warnings() -> None:
     def drawn() -> list[bytes]:
-        chart = plots.accuracy_curves(records(), published=published.curves("mnist-fc40-fc40"))
+        chart = plots.accuracy_curves(falling_records(), published=published.curves("mnist-fc40-fc40"))
         return [chart.image("svg"), chart.image(), plots.method_figure().image("svg")]
 
     first = drawn()
@@ -278,6 +253,6 @@ def test_a_chart_shows_itself_in_a_notebook_with_its_words(monkeypatch: pytest.M
 
 
 def test_epochs_that_are_all_equal_have_whole_numbers_on_their_axis() -> None:
-    made = plots.accuracy_curves(records().assign(epochs=6), quantity="epochs", interval=None)
+    made = plots.accuracy_curves(falling_records().assign(epochs=6), quantity="epochs", interval=None)
     ticks = made.axes[0].get_yticks()
     assert all(float(tick).is_integer() for tick in ticks) and 6 in ticks

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from some_jobs import train_all
-from test_engines_agree import difference, lacking, some_jobs
+from outcome_differences import difference
+from some_jobs import lacking, some_jobs, train_all
 
 from dropnet_core.basics import precision
 from dropnet_core.basics.errors import InputError

@@ -12,7 +12,7 @@ from some_jobs import train_all
 from tiny_runs import small
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dropnet_core.data import DATA_SETS, load
+from dropnet_core.data import load
 from dropnet_core.engines import probe
 from dropnet_core.engines.probe import SHAPES, check_products, deviating
 from dropnet_core.masks import Mask
@@ -89,9 +89,8 @@ def test_a_deviation_is_reported_with_cause_and_remedy_and_once(library_that_dev
 
 
 def test_a_run_by_pytorch_probes_products_and_one_by_the_kernels_needs_not(
-    tiny, library_that_deviates, monkeypatch, tmp_path
+    tiny_by_name, library_that_deviates, monkeypatch, tmp_path
 ):
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
     trial = small(recipe=Recipe(max_epochs=1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

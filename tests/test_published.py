@@ -35,7 +35,7 @@ def as_records() -> Callable[..., pd.DataFrame]:
 
 def test_curves_of_figure_3() -> None:
     table = published.curves("mnist-fc40-fc40")
-    assert list(table.columns) == list(published.CURVES)
+    assert list(table.columns) == list(published.CURVE_COLUMNS)
     assert set(table["figure"]) == {"Fig 3"}
     cycles = table.groupby("curve")["units_remaining"].agg(list).to_dict()
     assert cycles["min"] == [80, 64, 52, 42, 34, 28, 23, 19, 16, 13, 11, 9, 8, 7, 6, 5, 4]
@@ -50,7 +50,7 @@ def test_curves_of_figure_3() -> None:
 
 def test_nothing_where_the_paper_shows_nothing() -> None:
     for table in (published.curves("mnist-fc40-fc40", "epochs"), published.curves("unheard-of")):
-        assert table.empty and list(table.columns) == list(published.CURVES)
+        assert table.empty and list(table.columns) == list(published.CURVE_COLUMNS)
     assert published.seeds("mnist-fc40-fc40").empty
 
 
@@ -76,7 +76,7 @@ def test_stored_seeds_reproduce_the_printed_means_and_bars(quantity: str) -> Non
 def test_compare_and_its_summary(as_records: Callable[..., pd.DataFrame]) -> None:
     records = as_records("psweep-fc20-fc20", offset=0.01, spread=0.02)
     table = published.compare(records, "psweep-fc20-fc20")
-    assert list(table.columns) == list(published.COMPARISON)
+    assert list(table.columns) == list(published.COMPARISON_COLUMNS)
     assert len(table) == len(published.curves("psweep-fc20-fc20"))
     np.testing.assert_allclose(table["difference"], 0.01)
     np.testing.assert_allclose(table["seed_noise"], 0.02 / np.sqrt(3))

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from project_folders import RESULTS
 
 from dropnet_core.analysis import published
 from dropnet_core.analysis.stats import Paired
 from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.experiment import experiment
-from dropnet_core.experiments.records import COLUMNS, write
+from dropnet_core.experiments.records import RECORD_COLUMNS, write_records
 from dropnet_core.figures.charts import Chart
 from dropnet_core.pages import recorded
 from dropnet_core.pages.notebook import PAGE_WIDTH
 
-RESULTS = Path(__file__).parent.parent / "results"
 UNITS = [40, 21, 12, 8, 4]
 
 
@@ -50,7 +50,7 @@ def records(name: str, seeds: int = 3, **of_curve: float) -> pd.DataFrame:
         for cycle, units in enumerate(UNITS):
             accuracy = 0.9 - 0.1 * cycle + of_curve[curve] + 0.01 * run.seed
             rows.append(
-                dict.fromkeys(COLUMNS, 1)
+                dict.fromkeys(RECORD_COLUMNS, 1)
                 | {
                     "experiment": name, "data": run.data, "network": run.network, "metric": run.metric, "p": run.p,
                     "schedule": run.schedule, "selection": run.selection, "score": run.score,
@@ -61,7 +61,7 @@ def records(name: str, seeds: int = 3, **of_curve: float) -> pd.DataFrame:
                     "created": f"2026-01-02T03:04:{run.seed:02d}+00:00", "hardware": "a processor",
                 }
             )  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=RECORD_COLUMNS)
 
 
 def test_an_experiment_that_has_not_been_run_is_shown_as_such(folder, shown, capsys):
@@ -75,7 +75,7 @@ def test_an_experiment_that_has_not_been_run_is_shown_as_such(folder, shown, cap
 
 def test_records_are_shown_with_their_origin_the_papers_curves_and_the_distance(folder, shown, capsys):
     table = records("reinit-fc20-fc20", min=0.0, min_reinit=-0.05)
-    write(table, folder / "reinit-fc20-fc20.csv")
+    write_records(table, folder / "reinit-fc20-fc20.csv")
     recorded.show("reinit-fc20-fc20", "bootstrap")
     said = capsys.readouterr().out
     assert "3 seeds of fc20-fc20 on mnist" in said
@@ -93,7 +93,7 @@ def test_records_are_shown_with_their_origin_the_papers_curves_and_the_distance(
 
 
 def test_all_seeds_need_no_remark_and_no_published_curve_no_table(folder, shown, capsys):
-    write(records("control-fc20-fc20", 15, min=0.0, min_redraw=0.1), folder / "control-fc20-fc20.csv")
+    write_records(records("control-fc20-fc20", 15, min=0.0, min_redraw=0.1), folder / "control-fc20-fc20.csv")
     recorded.show("control-fc20-fc20")
     said = capsys.readouterr().out
     assert "15 seeds of" in said and "So far" not in said and "absolute" not in said
@@ -121,11 +121,11 @@ def test_one_seed_is_called_one_seed():
 
 def test_the_control_is_joined_with_the_papers_random_layer(folder):
     assert recorded.score_and_allocation("fc40-fc40") is None
-    write(records("control-fc40-fc40", min=0.0, min_redraw=-0.02), folder / "control-fc40-fc40.csv")
+    write_records(records("control-fc40-fc40", min=0.0, min_redraw=-0.02), folder / "control-fc40-fc40.csv")
     alone = recorded.score_and_allocation("fc40-fc40")
     assert alone is not None and set(alone["curve"]) == {"min", "min_redraw"}
     paper = records("mnist-fc40-fc40", min=0.5, random_layer=-0.05)
-    write(paper, folder / "mnist-fc40-fc40.csv")
+    write_records(paper, folder / "mnist-fc40-fc40.csv")
     joined = recorded.score_and_allocation("fc40-fc40")
     assert joined is not None
     pairs = {"score": ("min", "min_redraw"), "allocation": ("min_redraw", "random_layer")}
@@ -133,7 +133,7 @@ def test_the_control_is_joined_with_the_papers_random_layer(folder):
         "score": ["+0.020 (+0.020 to +0.020)"],  # not with the min of the other file
         "allocation": ["+0.030 (+0.030 to +0.030)"],
     }
-    write(paper.assign(recipe="another"), folder / "mnist-fc40-fc40.csv")
+    write_records(paper.assign(recipe="another"), folder / "mnist-fc40-fc40.csv")
     with pytest.raises(InputError, match="differ in recipe"):
         recorded.score_and_allocation("fc40-fc40")
 

@@ -4,8 +4,8 @@ import pytest
 from tiny_runs import NETWORK, made_up_cycles, small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import equal, read, records, write
-from dropnet_core.experiments.results import add, check_writable, earlier, summary
+from dropnet_core.experiments.records import read_records, records, same_records, write_records
+from dropnet_core.experiments.results import add_records, check_writable, results_summary, stored_records
 from dropnet_core.running.store import Store
 
 
@@ -22,31 +22,33 @@ def folder(tmp_path):
 
 def test_records_are_filed_by_experiment(table, folder):
     other = table[:3].assign(experiment="other")
-    first, second = add([table[:10], other, table[5:]], folder)
+    first, second = add_records([table[:10], other, table[5:]], folder)
     assert (first.file.name, first.added, first.already, first.refused) == ("small.csv", 16, 5, 0)
     assert (second.file.name, second.added, second.already, second.refused) == ("other.csv", 3, 0, 0)
-    assert equal(read(folder / "small.csv"), table).all() and len(read(folder / "other.csv")) == 3
+    assert (
+        same_records(read_records(folder / "small.csv"), table).all() and len(read_records(folder / "other.csv")) == 3
+    )
     assert "small.csv: 16 rows added, 5 already there, 0 refused" in str(first)
 
 
 def test_what_stands_there_stays(table, folder):
-    add([table[:4]], folder)
+    add_records([table[:4]], folder)
     before = (folder / "small.csv").stat().st_mtime_ns
-    (again,) = add([table[:4]], folder)
+    (again,) = add_records([table[:4]], folder)
     assert (again.added, again.already) == (0, 4) and (folder / "small.csv").stat().st_mtime_ns == before
-    (changed,) = add([table.assign(test_loss=1.0)], folder)
+    (changed,) = add_records([table.assign(test_loss=1.0)], folder)
     assert (changed.added, changed.already, changed.refused) == (12, 0, 4)
-    assert equal(earlier("small", folder)[:4], table[:4]).all()
+    assert same_records(stored_records("small", folder)[:4], table[:4]).all()
 
 
 def test_all_or_nothing_is_written(table, folder):
-    add([table[:4]], folder)
+    add_records([table[:4]], folder)
     with pytest.raises(InputError, match="differ in recipe"):
-        add([table.assign(experiment="another"), table.assign(recipe="other")], folder)
+        add_records([table.assign(experiment="another"), table.assign(recipe="other")], folder)
     assert [file.name for file in folder.iterdir()] == ["small.csv"]
     (folder / "small.csv").write_text("damaged")
     with pytest.raises(InputError, match=r"small\.csv, line 1"):
-        add([table], folder)
+        add_records([table], folder)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, folder):
@@ -60,13 +62,13 @@ def test_a_folder_that_cannot_be_written(tmp_path, folder):
 
 
 def test_a_summary_counts_each_training_once(table, folder):
-    assert summary(folder).empty
+    assert results_summary(folder).empty
     table["test_loss"] = [cycle and 1 + place for place, cycle in enumerate(table["cycle"])]
     table.loc[table["cycle"] == 1, "created"] = "2026-01-05T00:00:00+00:00"
     table.loc[table["cycle"] == 2, "hardware"] = "another processor"
-    add([table[table["seed"] == 1], table[:3]], folder)
-    write(table[:0], folder / "empty.csv")
-    (row,) = summary(folder).to_dict("records")
+    add_records([table[table["seed"] == 1], table[:3]], folder)
+    write_records(table[:0], folder / "empty.csv")
+    (row,) = results_summary(folder).to_dict("records")
     assert (row["experiment"], row["seeds"], row["cycles"], row["rows"]) == ("small", "0-1", 4, 11)
     assert (row["runs"], row["complete"], row["first"], row["last"]) == (3, 2, "2026-01-02", "2026-01-05")
     assert row["hardware"] == "a processor, another processor" and row["torch"] == "2.0"

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "dropnet_core"
+from project_folders import ROOT
+
+PACKAGE = ROOT / "dropnet_core"
 
 TOP = "the paper"  # the modules beside __init__
 ROOMS = {
@@ -114,3 +116,26 @@ def test_each_way_to_import_what_one_may_not_is_seen() -> None:
         assert complaint.startswith("data.glyphs imports ") and "data may not know" in complaint
     (circle,) = complaints(sources | {"data.files": "from . import glyphs", "data.glyphs": "from . import files"})
     assert circle.startswith("a circle: ")
+
+
+def imports_of_tests(sources: Mapping[str, str]) -> list[str]:
+    """Which test modules import another one; what they share belongs in a module of helpers."""
+    found = []
+    for name, source in sorted(sources.items()):
+        for node in ast.walk(ast.parse(source)):
+            named = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            named += [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            parts = {part for whole in named for part in whole.split(".")}
+            found += [f"{name} imports {part}" for part in sorted(parts) if part in sources]
+    return found
+
+
+def test_no_test_module_imports_another() -> None:
+    sources = {file.stem: file.read_text("utf-8") for file in Path(__file__).parent.glob("test_*.py")}
+    assert len(sources) > 50 and imports_of_tests(sources) == []
+
+
+def test_each_way_to_import_a_test_module_is_seen() -> None:
+    for line in ("import test_b", "from test_b import x", "from tests.test_b import x", "from tests import test_b"):
+        assert imports_of_tests({"test_a": line, "test_b": ""}) == ["test_a imports test_b"]
+    assert imports_of_tests({"test_a": "from helpers import test_c", "test_b": ""}) == []

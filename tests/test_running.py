@@ -5,9 +5,8 @@ import torch
 from tiny_runs import small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data import DATA_SETS
 from dropnet_core.engines import engines
-from dropnet_core.experiments.records import complete, equal
+from dropnet_core.experiments.records import complete_runs, same_records
 from dropnet_core.recipe import Recipe
 from dropnet_core.running import run as running
 from dropnet_core.running import scheduler
@@ -17,9 +16,8 @@ from dropnet_core.stops import Stop
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tiny, monkeypatch, tmp_path):
+def surroundings(tiny_by_name, monkeypatch, tmp_path):
     """The data set "tiny", and a default store that does not exist yet."""
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
     monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
     monkeypatch.delenv("DROPNET_DEVICE", raising=False)
 
@@ -40,7 +38,7 @@ def counting(monkeypatch):
 
 def test_an_experiment_becomes_records():
     table = run(small(), device="cpu")
-    assert len(table) == 16 and complete(table) == 4
+    assert len(table) == 16 and complete_runs(table) == 4
     assert set(table["engine"]) == {"kernels"} and set(table["device"]) == {"cpu"}
     assert table["test_accuracy"].between(0, 1).all() and (table["epochs"] == 2).all()
 
@@ -48,7 +46,7 @@ def test_an_experiment_becomes_records():
 def test_what_the_store_holds_is_not_trained_again(counting):
     table = run(small(), engine="counting")
     assert counting == [14]  # two unpruned networks and twelve others
-    assert equal(run(small(), engine="counting"), table).all() and counting == [14]
+    assert same_records(run(small(), engine="counting"), table).all() and counting == [14]
     run(small(seeds=(0, 1, 2)), engine="counting")
     assert counting == [21]
 
@@ -59,7 +57,7 @@ def test_a_run_alone_is_the_run_beside_others(engine, tmp_path):
     crowd = run(small(metrics=all_metrics, seeds=(0, 1, 2)), engine=engine)
     alone = run(small(metrics="max", seeds=(1,)), engine=engine, store=Store(tmp_path / "alone.sqlite"))
     beside = crowd[(crowd["metric"] == "max") & (crowd["seed"] == 1)]
-    assert len(alone) == 4 and equal(alone, beside).all()
+    assert len(alone) == 4 and same_records(alone, beside).all()
 
 
 def test_a_time_budget_ends_cleanly_and_a_later_call_goes_on(counting, monkeypatch, tmp_path):
@@ -68,9 +66,9 @@ def test_a_time_budget_ends_cleanly_and_a_later_call_goes_on(counting, monkeypat
     monkeypatch.setattr(scheduler.time, "monotonic", lambda: next(ticks))  # a second for each look at the clock
     counting[0] = 0
     part = run(small(), engine="counting", minutes=5 / 60)
-    assert 0 < counting[0] < 14 and 0 < len(part) < 16 and complete(part) < 4
-    assert equal(part, whole.merge(part[["metric", "seed", "cycle"]])).all()
-    assert equal(run(small(), engine="counting"), whole).all() and counting == [14]
+    assert 0 < counting[0] < 14 and 0 < len(part) < 16 and complete_runs(part) < 4
+    assert same_records(part, whole.merge(part[["metric", "seed", "cycle"]])).all()
+    assert same_records(run(small(), engine="counting"), whole).all() and counting == [14]
 
 
 def test_without_time_nothing_is_trained():
@@ -84,7 +82,7 @@ def test_a_loss_that_is_no_number_is_recorded_and_ends_its_run_alone(engine):
     recipe = Recipe(max_epochs=3, batch_size=16, learning_rate=1e30)
     table = run(small(metrics="min", seeds=tuple(range(6)), recipe=recipe), engine=engine)
     last = table.groupby("seed").tail(1)
-    assert 0 < (last["status"] == "diverged").sum() < 6 and complete(table) == 6
+    assert 0 < (last["status"] == "diverged").sum() < 6 and complete_runs(table) == 6
     assert (table["status"] == "diverged").sum() == (last["status"] == "diverged").sum()
     assert table["cycle"].max() == 3
 
@@ -152,7 +150,7 @@ def test_the_default_device_may_be_named(monkeypatch):
 
 
 def test_an_interruption_leaves_a_sound_board(monkeypatch, tmp_path):
-    prepared = running.Prepared.of(small())
+    prepared = running.PreparedExperiment.of(small())
     board = prepared.board(Store())
     deliver = board.deliver
 
@@ -166,4 +164,4 @@ def test_an_interruption_leaves_a_sound_board(monkeypatch, tmp_path):
         prepared.train(board)
     table = prepared.records(board.cycles)
     whole = run(small(), store=Store(tmp_path / "whole.sqlite"))
-    assert 0 < len(table) < 16 and equal(table, whole.merge(table[["metric", "seed", "cycle"]])).all()
+    assert 0 < len(table) < 16 and same_records(table, whole.merge(table[["metric", "seed", "cycle"]])).all()

@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from tiny_runs import NETWORK, answer, finish, small
+from tiny_runs import NETWORK, finish, made_up_answer, small
 
 from dropnet_core.running import scheduler
 from dropnet_core.running.scheduler import Board
@@ -50,7 +50,7 @@ def test_an_interrupted_board_goes_on_from_the_store(store, tmp_path):
     for _ in range(20):  # each time, two outcomes reach the store and then the process is gone
         board = board_of(small(), store)
         for job in board.take(2):
-            store.put(job.key("data"), answer(board._waiting[job.key("data")][0], job))
+            store.put(job.key("data"), made_up_answer(board._waiting[job.key("data")][0], job))
     assert board.finished and masks(board) == masks(whole)
 
 
@@ -62,7 +62,7 @@ def test_the_order_of_answers_does_not_matter(store, tmp_path, last_first):
     taken = board.take(99)
     while taken:
         job = taken.pop(-1 if last_first else 0)
-        board.deliver(job, answer(board._waiting[job.key("data")][0], job))
+        board.deliver(job, made_up_answer(board._waiting[job.key("data")][0], job))
         taken += board.take(99)
     assert masks(board) == masks(usual)
 
@@ -84,7 +84,7 @@ def test_take_gives_no_more_than_asked(store):
 def test_a_run_that_diverges_ends_nothing_else(store):
     board = board_of(small(), store)
     while jobs := board.take(1):
-        outcome = answer(board._waiting[jobs[0].key("data")][0], jobs[0])
+        outcome = made_up_answer(board._waiting[jobs[0].key("data")][0], jobs[0])
         if jobs[0].seed == 1 and jobs[0].mask.units_remaining < 7:
             nan = float("nan")
             outcome = replace(outcome, history=History([nan], [0.1], [nan], [0.1]), statistics={})

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_records import falling, made_up
+from made_up_records import falling, records_of_means
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import COLUMNS, numeric_columns
+from dropnet_core.experiments.records import RECORD_COLUMNS, numeric_columns
 from dropnet_core.verdicts import printed
 from dropnet_core.verdicts import scorecard as module
 from dropnet_core.verdicts.claims import claims
-from dropnet_core.verdicts.scorecard import SOURCES, TESTS, other_reading, scorecard
+from dropnet_core.verdicts.scorecard import SOURCES, TEST_COLUMNS, other_reading, scorecard
 from dropnet_core.verdicts.verdict import judge_all
 
 SIX = {"min_layer": 0.9, "min": 0.87, "random_layer": 0.84, "max_layer": 0.81, "random": 0.78}
@@ -22,10 +22,10 @@ FALLS = {"max": falling(0.9, 0.4, 0.6)}
 def whole(records: pd.DataFrame) -> pd.DataFrame:
     """Made-up records with all columns that a file has."""
     table = records.copy()
-    for column in COLUMNS:
+    for column in RECORD_COLUMNS:
         if column not in table:
             table[column] = 1 if column in numeric_columns() else "-"
-    return table[COLUMNS].assign(metric=records["curve"].to_numpy())
+    return table[RECORD_COLUMNS].assign(metric=records["curve"].to_numpy())
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +38,10 @@ def few_claims(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Fig. 3 with a clear order, and its probe, where max does not fall under the other selection."""
-    whole(made_up(SIX | FALLS)).to_csv(tmp_path / "mnist-fc40-fc40.csv", index=False)
+    whole(records_of_means(SIX | FALLS)).to_csv(tmp_path / "mnist-fc40-fc40.csv", index=False)
     probe = {f"{curve}@authors": values for curve, values in (SIX | FALLS).items()}
     probe |= {f"{curve}@exact": values for curve, values in (SIX | {"max": 0.9}).items()}
-    records = made_up(probe, "probe-selection-fc40-fc40")
+    records = records_of_means(probe, "probe-selection-fc40-fc40")
     whole(records).to_csv(tmp_path / "probe-selection-fc40-fc40.csv", index=False)
     return tmp_path
 
@@ -77,7 +77,7 @@ def test_the_other_reading_is_judged_and_its_difference_flagged(card):
 
 def test_one_row_for_each_test(card):
     for source in SOURCES:
-        assert list(card.tests(source).columns) == list(TESTS)
+        assert list(card.tests(source).columns) == list(TEST_COLUMNS)
     tests = card.tests().set_index("claim")
     cliff = tests.loc["A2"]
     assert cliff["outcome"] == "holds" and cliff["effect"] > 0.3 and cliff["margin"] == 0.05
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_refused_with_its_name_and_line(folder, name):
 
 
 def test_few_seeds_leave_a_claim_inconclusive(tmp_path):
-    records = made_up(SIX | FALLS, seeds=4)
+    records = records_of_means(SIX | FALLS, seeds=4)
     whole(records).to_csv(tmp_path / "mnist-fc40-fc40.csv", index=False)
     table = scorecard(tmp_path).table().set_index("id")
     assert table.loc["A2", "verdict"] == "inconclusive" and "fewer than 6 seeds" in str(table.loc["A2", "reason"])
@@ -140,7 +140,7 @@ def test_verdicts_of_the_paper_on_its_own_numbers():
         "A8": "not confirmed", "C1": "confirmed", "C4": "partly", "D6": "not confirmed", "J1": "partly",
         "F3": "inconclusive", "D9": "not yet run", "A9": "not tested",
     }  # fmt: skip
-    judged = judge_all([claim for claim in claims() if claim.id in wanted], printed.evidence)
+    judged = judge_all([claim for claim in claims() if claim.id in wanted], printed.paper_evidence)
     assert {name: found.verdict for name, found in judged.items()} == wanted
     stored = judged["C4"].tests[0].decision
     assert stored is not None and stored.effect == pytest.approx(0.063, abs=0.001) and stored.n == 15

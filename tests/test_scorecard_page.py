@@ -5,13 +5,13 @@ from html import unescape
 
 import pandas as pd
 import pytest
-from made_up_records import falling, made_up
+from made_up_records import falling, records_of_means
 
 from dropnet_core.pages import plain_tables
 from dropnet_core.pages import scorecard_page as page
 from dropnet_core.verdicts.claims import claims
-from dropnet_core.verdicts.evidence import Evidence, Missing, Seeds
-from dropnet_core.verdicts.printed import evidence as printed
+from dropnet_core.verdicts.evidence import Evidence, MissingEvidence, SeedEvidence
+from dropnet_core.verdicts.printed import paper_evidence as printed
 from dropnet_core.verdicts.scorecard import Scorecard
 from dropnet_core.verdicts.verdict import VERDICTS, judge_all
 from dropnet_core.verdicts.words import NOT_SHOWN
@@ -22,13 +22,13 @@ SIX = {"min_layer": 0.9, "min": 0.87, "random_layer": 0.84, "max_layer": 0.81, "
 def made(seeds: int = 15) -> Scorecard:
     """A few claims, those on Fig. 3 with made-up records; A2 comes out otherwise in the other reading."""
     chosen = [claim for claim in claims() if claim.id in ("A1", "A2", "A7", "A9", "G2", "J8", "L1")]
-    usual = Seeds.of(made_up(SIX | {"max": falling(0.9, 0.4, 0.6)}, seeds=seeds))
-    other = Seeds.of(made_up(SIX | {"max": 0.9}, seeds=seeds))
+    usual = SeedEvidence.of(records_of_means(SIX | {"max": falling(0.9, 0.4, 0.6)}, seeds=seeds))
+    other = SeedEvidence.of(records_of_means(SIX | {"max": 0.9}, seeds=seeds))
 
     def among(found: Evidence):
         def source(name: str) -> Evidence:
             if name != "mnist-fc40-fc40":
-                raise Missing("no records")
+                raise MissingEvidence("no records")
             return found
 
         return source

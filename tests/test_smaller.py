@@ -5,8 +5,7 @@ import torch
 from tiny_runs import small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data import DATA_SETS
-from dropnet_core.experiments.records import returned
+from dropnet_core.experiments.records import returned_records
 from dropnet_core.recipe import Recipe
 from dropnet_core.running.run import run
 from dropnet_core.running.smaller import smaller_network
@@ -16,8 +15,7 @@ from dropnet_core.training import evaluate
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tiny, monkeypatch, tmp_path):
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
+def surroundings(tiny_by_name, monkeypatch, tmp_path):
     monkeypatch.setenv("DROPNET_STORE", str(tmp_path / "default.sqlite"))
 
 
@@ -33,7 +31,7 @@ def surroundings(tiny, monkeypatch, tmp_path):
 )
 def test_the_module_is_what_the_records_tell_of(tiny, changed):
     experiment = small(**changed)
-    table = returned(run(experiment, device="cpu"))
+    table = returned_records(run(experiment, device="cpu"))
     row = table[(table["curve"] == "min") & (table["seed"] == 1)].iloc[0]
     model = smaller_network(experiment, "min", row["seed"], device="cpu")  # a number of numpy's
     widths = [layer.units for layer in model.network.layers if layer.masked]
@@ -73,6 +71,6 @@ def test_what_is_missing_in_the_store_is_trained_and_nothing_else(tmp_path):
     ],
 )
 def test_a_run_that_is_not_there_or_not_alone_is_refused_before_training(changed, metric, seed, cause, monkeypatch):
-    monkeypatch.setattr("dropnet_core.running.smaller.Prepared", None)
+    monkeypatch.setattr("dropnet_core.running.smaller.PreparedExperiment", None)
     with pytest.raises(InputError, match=cause):
         smaller_network(small(**changed), metric, seed)

@@ -44,7 +44,7 @@ def test_means_reduce_the_first_axis_only() -> None:
     stacked = np.stack([VALUES, 10 * VALUES], axis=1)  # (seeds, 2)
     assert stats.mean(stacked).tolist() == [3, 30]
     assert stats.median(stacked).tolist() == [2.5, 25]
-    for interval in stats.INTERVALS.values():
+    for interval in stats.INTERVAL_METHODS.values():
         lower, upper = interval(stacked)
         assert lower.shape == upper.shape == (2,)
         np.testing.assert_allclose([lower[1], upper[1]], [10 * lower[0], 10 * upper[0]])
@@ -77,11 +77,11 @@ def test_bootstrap_is_repeatable_and_takes_another_statistic() -> None:
     assert stats.bootstrap_interval(VALUES, np.max)[1] == 6
 
 
-@pytest.mark.parametrize("name", stats.INTERVALS)
+@pytest.mark.parametrize("name", stats.INTERVAL_METHODS)
 def test_one_seed_has_no_interval_and_equal_seeds_an_empty_one(name: str) -> None:
-    lower, upper = stats.INTERVALS[name]([0.5])
+    lower, upper = stats.INTERVAL_METHODS[name]([0.5])
     assert np.isnan(lower) and np.isnan(upper)
-    lower, upper = stats.INTERVALS[name]([0.5, 0.5, 0.5])
+    lower, upper = stats.INTERVAL_METHODS[name]([0.5, 0.5, 0.5])
     assert (float(lower), float(upper)) == (0.5, 0.5)
 
 
@@ -122,7 +122,7 @@ def test_summary_of_two_curves() -> None:
     records = table({"max": {0: [0.9, 0.1], 1: [0.7, 0.3]}, "min": {0: [0.9, 0.8]}}, [1.0, 0.5])
     records = records.sample(frac=1, random_state=0).sort_values("curve", kind="stable", ascending=False)
     summary = stats.summarise(records)
-    assert list(summary.columns) == list(stats.SUMMARY)
+    assert list(summary.columns) == list(stats.SUMMARY_COLUMNS)
     assert list(zip(summary["curve"], summary["cycle"], strict=True)) == [
         ("min", 0), ("min", 1), ("max", 0), ("max", 1),
     ]  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.running.store import Store, decode, default_place, encode
+from dropnet_core.running.store import Store, decode_outcome, default_place, encode_outcome
 from dropnet_core.training import History, Outcome
 
 
@@ -49,7 +49,7 @@ def test_an_outcome_comes_back_digit_for_digit(place):
     for name, layers in outcome().statistics.items():
         for expected, layer in zip(layers, back.statistics[name], strict=True):
             assert layer.dtype == np.float64 and layer.tolist() == expected.tolist()
-    assert encode(decode(encode(outcome()))) == encode(outcome())
+    assert encode_outcome(decode_outcome(encode_outcome(outcome()))) == encode_outcome(outcome())
 
 
 def test_a_key_holds_one_outcome(place):

@@ -1,27 +1,21 @@
 """Records computed again."""
 
-from pathlib import Path
-
 import pytest
+from project_folders import RESULTS
 from tiny_runs import small
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data import DATA_SETS
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.experiments.plausible import faults
-from dropnet_core.experiments.records import read, write
+from dropnet_core.experiments.records import read_records, write_records
 from dropnet_core.running.run import run
 from dropnet_core.running.store import Store
-from dropnet_core.running.verification import by_lot, compared, confirmed_name, not_there, verify
+from dropnet_core.running.verification import compare_record, missing_parts, name_matches, random_rows, verify
 from dropnet_core.stops import Stop
 
-RESULTS = Path(__file__).parent.parent / "results"
 SETTINGS = {"max_epochs": 2, "batch_size": 16}
 
-
-@pytest.fixture(autouse=True)
-def tiny_by_name(tiny, monkeypatch):
-    monkeypatch.setitem(DATA_SETS._entries, "tiny", lambda: tiny)
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
 
 @pytest.fixture
@@ -29,8 +23,8 @@ def table_of(tmp_path):
     """From changed settings of the small experiment to its records, as they come from a file."""
 
     def made(engine="auto", **changed):
-        write(run(small(**changed), store=Store(tmp_path / "store.sqlite"), engine=engine), tmp_path / "a.csv")
-        return read(tmp_path / "a.csv")
+        write_records(run(small(**changed), store=Store(tmp_path / "store.sqlite"), engine=engine), tmp_path / "a.csv")
+        return read_records(tmp_path / "a.csv")
 
     return made
 
@@ -161,30 +155,30 @@ def test_an_accuracy_that_losses_contradict_is_no_rounding(table, tiny, changes,
             was[column] = "ok" if now[column] == "collapsed" else "collapsed"
         else:
             was[column] = was[column] * value if column.endswith("loss") else value
-    verdict = compared(was, now, "", small().recipe, tiny)
+    verdict = compare_record(was, now, "", small().recipe, tiny)
     assert verdict.failed == bool(fault) and fault in verdict.fault and not (fault == "" and verdict.fault)
     if fault:
         assert verdict.grade == "different"
 
 
 def test_what_a_file_lacks_is_named(table):
-    assert not_there(table) == []
+    assert missing_parts(table) == []
     run = table[(table["seed"] == 1) & (table["metric"] == "max_layer")]
-    assert not_there(table.drop(index=run.index)) == ["max_layer, seed 1: the whole run"]
-    assert not_there(table.drop(index=run.index[-1])) == ["max_layer, seed 1: what follows cycle 2"]
-    assert not_there(table.assign(seed=table["seed"].replace(1, 9))) == ["seeds 1 to 8"]
-    assert not_there(table[table["seed"] == 1]) == []  # no table tells where its seeds begin
+    assert missing_parts(table.drop(index=run.index)) == ["max_layer, seed 1: the whole run"]
+    assert missing_parts(table.drop(index=run.index[-1])) == ["max_layer, seed 1: what follows cycle 2"]
+    assert missing_parts(table.assign(seed=table["seed"].replace(1, 9))) == ["seeds 1 to 8"]
+    assert missing_parts(table[table["seed"] == 1]) == []  # no table tells where its seeds begin
 
 
 def test_the_table_tells_which_curves_and_seeds_a_file_lacks():
-    table = read(RESULTS / "mnist-fc40-fc40.csv")
-    assert not_there(table) == []
-    assert not_there(table[(table["metric"] != "max") & (table["seed"] != 3)]) == ["max: all its runs", "seed 3"]
-    assert not_there(table[table["seed"] > 1]) == ["seeds 0 to 1"]
+    table = read_records(RESULTS / "mnist-fc40-fc40.csv")
+    assert missing_parts(table) == []
+    assert missing_parts(table[(table["metric"] != "max") & (table["seed"] != 3)]) == ["max: all its runs", "seed 3"]
+    assert missing_parts(table[table["seed"] > 1]) == ["seeds 0 to 1"]
 
 
 def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of):
-    assert confirmed_name(table_of(), SETTINGS)  # a name without digits
+    assert name_matches(table_of(), SETTINGS)  # a name without digits
     own = small(seeds=0)
     settings = {
         "data": "tiny", "network": "fc4-fc3", "metrics": own.metrics, "selection": own.selection, "p": own.p,
@@ -192,14 +186,14 @@ def test_the_digits_of_a_changed_experiments_name_follow_from_its_rows(table_of)
     }  # fmt: skip
     name = experiment("mnist-fc40-fc40").variant(settings).name
     table = table_of(seeds=0).assign(experiment=name)
-    assert confirmed_name(table, SETTINGS)
+    assert name_matches(table, SETTINGS)
     given = SETTINGS | {"metrics": own.metrics}
-    assert confirmed_name(table.assign(score="abs_of_mean"), given) is False
-    assert confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), given) is False
-    assert confirmed_name(table, {"metrics": own.metrics}) is False
+    assert name_matches(table.assign(score="abs_of_mean"), given) is False
+    assert name_matches(table.assign(experiment="mnist-fc40-fc40+123456"), given) is False
+    assert name_matches(table, {"metrics": own.metrics}) is False
     # Without them a metric may be missing that no row is left of.
-    assert confirmed_name(table.assign(score="abs_of_mean"), SETTINGS) is None
-    assert confirmed_name(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS) is None
+    assert name_matches(table.assign(score="abs_of_mean"), SETTINGS) is None
+    assert name_matches(table.assign(experiment="mnist-fc40-fc40+123456"), SETTINGS) is None
 
 
 @pytest.mark.parametrize("change", ["interrupted", "reordered", "cut off"])
@@ -213,13 +207,13 @@ def test_a_name_that_rows_alone_do_not_explain_is_no_lie(table_of, change):
         "reordered": table[::-1],
         "cut off": table[table["metric"] == "min"][:-1],
     }[change]
-    assert confirmed_name(honest, SETTINGS) is None
-    assert confirmed_name(honest, SETTINGS | {"metrics": own.metrics}) is True
+    assert name_matches(honest, SETTINGS) is None
+    assert name_matches(honest, SETTINGS | {"metrics": own.metrics}) is True
 
 
 def test_the_committed_changed_experiments_bear_the_right_names():
     for name, settings in (("oracle-fc20-fc20+9ea250", {}), ("reinit-fc20-fc20+37d81e", {"shuffle": True})):
-        assert confirmed_name(read(RESULTS / f"{name}.csv"), settings)
+        assert name_matches(read_records(RESULTS / f"{name}.csv"), settings)
 
 
 def test_a_run_that_ends_earlier_now_is_different(table):
@@ -253,7 +247,7 @@ def test_an_experiment_of_the_table_brings_its_recipe(table_of):
 
 
 def test_rows_are_chosen_by_lot(table):
-    chosen = [by_lot(table, 3, seed).index.tolist() for seed in range(8)]
+    chosen = [random_rows(table, 3, seed).index.tolist() for seed in range(8)]
     assert all(len(rows) == 3 == len(set(rows)) for rows in chosen) and len(set(map(tuple, chosen))) > 4
-    assert by_lot(table, 3, 0).index.tolist() == chosen[0]
-    assert by_lot(table, 99, 0).index.tolist() == table.index.tolist()
+    assert random_rows(table, 3, 0).index.tolist() == chosen[0]
+    assert random_rows(table, 99, 0).index.tolist() == table.index.tolist()

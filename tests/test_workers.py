@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tiny_runs import NETWORK, answer, small
+from tiny_runs import NETWORK, made_up_answer, small
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.engines import engines
-from dropnet_core.experiments.records import equal
+from dropnet_core.experiments.records import same_records
 from dropnet_core.running import workers
-from dropnet_core.running.run import Prepared
+from dropnet_core.running.run import PreparedExperiment
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
 
@@ -25,7 +25,7 @@ def prepare(tiny):
 
     def made(place, engine="compact", **changed):
         experiment = small(**changed)
-        prepared = Prepared(experiment, tiny, NETWORK, engine)
+        prepared = PreparedExperiment(experiment, tiny, NETWORK, engine)
         return prepared, prepared.board(Store(place))
 
     return made
@@ -39,7 +39,7 @@ def test_two_workers_make_the_records_of_one(prepare, tmp_path, engine):
         prepared.train(board, count)
         assert board.finished == set(prepared.experiment.runs())
         tables.append(prepared.records(board.cycles))
-    assert len(tables[0]) == 24 and equal(*tables).all()
+    assert len(tables[0]) == 24 and same_records(*tables).all()
     assert set(tables[1]["engine"]) == {engine} and (tables[1]["seconds"] > 0).all()
 
 
@@ -59,7 +59,7 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing_else(prepare, tmp_pat
     prepared.train(again)
     _, alone = prepare(tmp_path / "alone.sqlite")
     prepared.train(alone)
-    assert equal(prepared.records(again.cycles), prepared.records(alone.cycles)).all()
+    assert same_records(prepared.records(again.cycles), prepared.records(alone.cycles)).all()
 
 
 def endless_worker(connection):
@@ -71,7 +71,7 @@ def endless_worker(connection):
         yield
 
     engines.add("endless", endless)
-    workers.work(connection, cast(Any, None), "endless")
+    workers.train_for_parent(connection, cast(Any, None), "endless")
 
 
 def boss(connection):
@@ -117,10 +117,10 @@ def test_a_worker_gets_no_more_than_its_share(pair, board):
     worker, far = pair
     other = workers.Worker(worker.connection, worker.process)
     far.send(5)
-    assert workers.hear(worker, board)
-    workers.answer(worker, board, [worker, other])
+    assert workers.receive(worker, board)
+    workers.send_jobs(worker, board, [worker, other])
     assert len(far.recv()) == 1 == worker.holds  # two are open
-    workers.answer(worker, board, [worker, other])
+    workers.send_jobs(worker, board, [worker, other])
     assert not far.poll()  # it has not asked again
 
 
@@ -128,11 +128,11 @@ def test_a_worker_without_work_waits_while_others_may_bring_some(pair, board):
     worker, far = pair
     busy = workers.Worker(worker.connection, worker.process, holds=1)
     board.take(99)
-    worker.asked = 1
-    workers.answer(worker, board, [worker, busy])
+    worker.requested = 1
+    workers.send_jobs(worker, board, [worker, busy])
     assert not far.poll()
     busy.holds = 0
-    workers.answer(worker, board, [worker, busy])
+    workers.send_jobs(worker, board, [worker, busy])
     assert far.recv() == []
 
 
@@ -140,31 +140,31 @@ def test_outcomes_and_errors_are_heard(pair, board):
     worker, far = pair
     (job,) = board.take(1)
     worker.holds = 1
-    far.send((job, answer(board._waiting[job.key("data")][0], job)))
-    assert workers.hear(worker, board) and worker.holds == 0 and len(board.store) == 1
+    far.send((job, made_up_answer(board._waiting[job.key("data")][0], job)))
+    assert workers.receive(worker, board) and worker.holds == 0 and len(board.store) == 1
     far.send(InputError("no such engine"))
     with pytest.raises(InputError, match="no such engine"):
-        workers.hear(worker, board)
+        workers.receive(worker, board)
 
 
 def test_a_worker_leaves_in_peace_or_not(pair, board):
     worker, far = pair
     far.close()
-    assert not workers.hear(worker, board)
+    assert not workers.receive(worker, board)
     worker.holds = 1
     with pytest.raises(InputError, match="a worker process died"):
-        workers.hear(worker, board)
+        workers.receive(worker, board)
 
 
 def test_a_worker_that_died_with_a_message_unread_or_half_sent(board):
     for end_badly in (lambda near, far: near.send([]), lambda near, far: far._send(b"\x00\x00\x00\x09half")):
         near, far = Pipe()
-        worker = workers.Worker(near, ended(-9), holds=1, asked=1)
+        worker = workers.Worker(near, ended(-9), holds=1, requested=1)
         end_badly(near, far)
         far.close()
-        workers.answer(worker, board, [worker])  # writes to nobody
+        workers.send_jobs(worker, board, [worker])  # writes to nobody
         with pytest.raises(InputError, match="a worker process died"):
-            workers.hear(worker, board)
+            workers.receive(worker, board)
 
 
 def test_a_worker_stops_when_nobody_listens(tiny, board, monkeypatch):
@@ -174,7 +174,7 @@ def test_a_worker_stops_when_nobody_listens(tiny, board, monkeypatch):
     monkeypatch.setattr(workers.signal, "signal", lambda *_: None)
     near, far = Pipe()
     near.close()
-    thread = threading.Thread(target=workers.work, args=(far, tiny, "compact"))
+    thread = threading.Thread(target=workers.train_for_parent, args=(far, tiny, "compact"))
     thread.start()
     thread.join()
     assert left == [1]

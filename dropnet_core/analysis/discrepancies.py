@@ -7,8 +7,8 @@ import pandas as pd
 
 from dropnet_core.analysis import published
 from dropnet_core.basics.places import results_folder
-from dropnet_core.experiments.experiment import names
-from dropnet_core.experiments.results import earlier
+from dropnet_core.experiments.experiment import experiment_names
+from dropnet_core.experiments.results import stored_records
 
 ERRORS = 2  # standard errors of a difference of means; chance alone exceeds them at about one point in twenty
 
@@ -19,41 +19,45 @@ def comparisons(folder: Path | None = None) -> dict[str, pd.DataFrame]:
     Raises InputError if a file of records is damaged, naming it and the line.
     """
     where = folder or results_folder()
-    tables = {name: published.compare(records, name) for name in names() if len(records := earlier(name, where))}
+    tables = {
+        name: published.compare(records, name)
+        for name in experiment_names()
+        if len(records := stored_records(name, where))
+    }
     return {name: table for name, table in tables.items() if len(table)}
 
 
-def agreements(compared: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def agreements(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One row for each curve and, called "all", each experiment: experiment, then `published.agreement`'s columns.
 
     And n, the seeds of ours.
     """
-    tables = [
-        published.agreement(table).assign(experiment=name, n=int(table["n"].max())) for name, table in compared.items()
+    rows = [
+        published.agreement(table).assign(experiment=name, n=int(table["n"].max())) for name, table in tables.items()
     ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["experiment", "curve", "n"])
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["experiment", "curve", "n"])
 
 
-def noise(comparison: pd.DataFrame) -> pd.Series:
+def noise_bound(comparison: pd.DataFrame) -> pd.Series:
     """How large a difference chance and reading may make at each point: two standard errors and the reading error.
 
     The standard error of the difference comes from our seeds and the drawn bars. One seed shows no spread; there
     the spread of the paper's seeds stands for ours.
     """
-    one = comparison["published_noise"] * np.sqrt(published.SEEDS / comparison["n"])
+    one = comparison["published_noise"] * np.sqrt(published.PUBLISHED_SEEDS / comparison["n"])
     ours = comparison["seed_noise"].fillna(one)
     return ERRORS * np.hypot(ours, comparison["published_noise"]) + comparison["reading_error"]
 
 
-def beyond_noise(compared: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The curves with points that differ by more than `noise`: open questions, the largest difference first.
+def beyond_noise(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The curves with points that differ by more than `noise_bound`: open questions, the largest difference first.
 
     Columns: experiment, curve, points, beyond (how many of them), fraction_remaining (of the largest such
     difference), ours, published, difference, noise.
     """
     rows = []
-    for name, table in compared.items():
-        table = table.assign(noise=noise(table))
+    for name, table in tables.items():
+        table = table.assign(noise=noise_bound(table))
         for curve, points in table.groupby("curve", sort=False):
             open_ones = points[points["difference"].abs() > points["noise"]]
             if len(open_ones):

@@ -9,7 +9,7 @@ from scipy.special import stdtr, stdtrit  # Student's t: distribution and quanti
 
 from dropnet_core.analysis.stats import LEVEL, mean, sign_flip_p_value, standard_error
 
-FEW = 6  # seeds; with fewer the smallest p value that sign flips can give is .0625
+SEEDS_FOR_P_VALUE = 6  # seeds; with fewer the smallest p value that sign flips can give is .0625
 POWER = 0.8
 
 
@@ -51,9 +51,9 @@ class Estimate:
     def p_value(self) -> float:
         """Two-sided, of no difference: exact sign flips of the seeds' values, or Student's t of printed bars.
 
-        NaN with fewer than `FEW` seeds: their interval has to do.
+        NaN with fewer than `SEEDS_FOR_P_VALUE` seeds: their interval has to do.
         """
-        if self.n < FEW:
+        if self.n < SEEDS_FOR_P_VALUE:
             return np.nan
         if self.values is not None:
             return sign_flip_p_value(self.values)
@@ -68,13 +68,15 @@ class Estimate:
         return _tail(bound - self.mean, self.standard_error, self.freedom)
 
     def capped_p_above(self, bound: float) -> float:
-        """The same, but so that it never rises when a value rises: from `FEW` seeds on, values count up to a cap.
+        """The same, but so that it never rises when a value rises.
+
+        From `SEEDS_FOR_P_VALUE` seeds on, values count up to a cap.
 
         A value far above the others, such as the loss of a dead network, raises the mean, but the spread even more,
         and so would hide what all others say. The cap is the one at which p is smallest: it lowers the mean, so what
         is above the bound with it is above the bound without it.
         """
-        if self.values is None or self.n < FEW:
+        if self.values is None or self.n < SEEDS_FOR_P_VALUE:
             return self.p_above(bound)
         return max(_capped_tail(self.values - bound), 0.5**self.n)  # all on one side by chance
 

@@ -5,10 +5,10 @@ import pandas as pd
 
 from dropnet_core.analysis.stats import mean, share_collapsed, t_interval
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.records import KEY, reached_its_stop, returned, seen
+from dropnet_core.experiments.records import KEY_COLUMNS, cycle_points, is_complete, returned_records
 from dropnet_core.stops import READINGS, Stop
 
-SUMMARY = (
+KAPPA_COLUMNS = (
     "metric kappa reading n units fewest most parameters share_of_parameters test_accuracy lower upper loss "
     "broken share_collapsed"
 ).split()
@@ -27,16 +27,16 @@ def networks(records: pd.DataFrame) -> pd.DataFrame:
     Raises InputError if none was.
     """
     by_kappa = records[records["stop"].str.startswith("kappa ")]
-    ended = [run for _, run in by_kappa.groupby(KEY[:-1], dropna=False, sort=False) if reached_its_stop(run)]
+    ended = [run for _, run in by_kappa.groupby(KEY_COLUMNS[:-1], dropna=False, sort=False) if is_complete(run)]
     if not ended:
         raise InputError(
             "no run of these records was stopped by kappa; run an experiment with stops such as 'kappa 0.95'"
         )
     chosen = pd.concat(ended)
     stops = {text: Stop.parse(text) for text in chosen["stop"].unique()}
-    found = returned(chosen)
-    unpruned = chosen[chosen["cycle"] == 0].set_index(KEY[:-1])[["test_accuracy", "parameters"]]
-    start = found[KEY[:-1]].merge(unpruned, left_on=KEY[:-1], right_index=True, how="left")
+    found = returned_records(chosen)
+    unpruned = chosen[chosen["cycle"] == 0].set_index(KEY_COLUMNS[:-1])[["test_accuracy", "parameters"]]
+    start = found[KEY_COLUMNS[:-1]].merge(unpruned, left_on=KEY_COLUMNS[:-1], right_index=True, how="left")
     kappa = found["stop"].map(lambda text: stops[text].value)
     table = found.assign(
         kappa=kappa,
@@ -80,7 +80,7 @@ def summary(returned: pd.DataFrame) -> pd.DataFrame:
                 "share_collapsed": share_collapsed(group["status"]),
             }
         )
-    return pd.DataFrame(rows, columns=SUMMARY)
+    return pd.DataFrame(rows, columns=KAPPA_COLUMNS)
 
 
 def first_and_last(records: pd.DataFrame, kappas: list[float]) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def first_and_last(records: pd.DataFrame, kappas: list[float]) -> pd.DataFrame:
     rows = []
     for (metric, curve, seed), run in records.groupby(["metric", "curve", "seed"], sort=False):
         run = run.sort_values("cycle")
-        cycles, units = seen(run), run["units_remaining"].to_numpy()
+        cycles, units = cycle_points(run), run["units_remaining"].to_numpy()
         for kappa in kappas:
             above = np.array([cycle.validation_accuracy > kappa * cycles[0].validation_accuracy for cycle in cycles])
             first = units[Stop("kappa", kappa).result(cycles)]

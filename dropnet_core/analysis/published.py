@@ -3,18 +3,18 @@
 import numpy as np
 import pandas as pd
 
-from dropnet_core.analysis.stats import check, standard_error
+from dropnet_core.analysis.stats import check_averageable, standard_error
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import results_folder
 
-SEEDS = 15  # of every published curve, by the paper's word
+PUBLISHED_SEEDS = 15  # of every published curve, by the paper's word
 
-CURVES = (
+CURVE_COLUMNS = (
     "curve", "cycle", "units_remaining", "fraction_remaining", "value", "lower", "upper",
     "reading_error", "figure",
 )  # fmt: skip
 
-COMPARISON = (
+COMPARISON_COLUMNS = (
     "curve", "cycle", "units_remaining", "fraction_remaining", "n", "ours", "published", "difference",
     "reading_error", "seed_noise", "published_noise",
 )  # fmt: skip
@@ -48,9 +48,9 @@ def curves(experiment: str, quantity: str = "test_accuracy") -> pd.DataFrame:
     may be off because it was read from a picture), figure. No rows where the paper shows nothing: it has
     test accuracy, for some experiments training accuracy, and nothing else.
     """
-    table = _read("curves.csv", ("experiment", "quantity", *CURVES))
+    table = _read("curves.csv", ("experiment", "quantity", *CURVE_COLUMNS))
     table = table[(table["experiment"] == experiment) & (table["quantity"] == quantity)]
-    return _with_exact_fractions(table)[list(CURVES)]
+    return _with_exact_fractions(table)[list(CURVE_COLUMNS)]
 
 
 def seeds(experiment: str) -> pd.DataFrame:
@@ -81,9 +81,9 @@ def compare(records: pd.DataFrame, experiment: str, quantity: str = "test_accura
     (ours minus published), reading_error, seed_noise (standard error of our mean; NaN for one seed),
     published_noise (standard error of theirs, from the drawn bar). No rows where nothing is published.
 
-    Raises InputError for records that cannot be averaged (`stats.check`).
+    Raises InputError for records that cannot be averaged (`stats.check_averageable`).
     """
-    check(records, quantity)
+    check_averageable(records, quantity)
     ours: list[dict[str, object]] = []
     for (curve, cycle), group in records.groupby(["curve", "cycle"], sort=False):
         values = group[quantity].dropna().to_numpy(dtype=float)
@@ -101,17 +101,17 @@ def compare(records: pd.DataFrame, experiment: str, quantity: str = "test_accura
             )
     theirs = curves(experiment, quantity).rename(columns={"curve": "published_curve", "value": "published"})
     if not ours:
-        return pd.DataFrame(columns=list(COMPARISON))
+        return pd.DataFrame(columns=list(COMPARISON_COLUMNS))
     table = pd.DataFrame(ours).merge(theirs, on=["published_curve", "cycle", "units_remaining"])
     return table.assign(difference=table["ours"] - table["published"], published_noise=standard_errors(table))[
-        list(COMPARISON)
+        list(COMPARISON_COLUMNS)
     ]
 
 
 def standard_errors(table: pd.DataFrame) -> pd.Series:
     """The standard errors of published means, from the ends of the drawn bars, columns lower and upper."""
     drawn = (table["upper"] - table["lower"]) / 2 / 1.96  # from the population standard deviation
-    return drawn * np.sqrt(SEEDS / (SEEDS - 1))
+    return drawn * np.sqrt(PUBLISHED_SEEDS / (PUBLISHED_SEEDS - 1))
 
 
 def agreement(comparison: pd.DataFrame) -> pd.DataFrame:

@@ -16,14 +16,14 @@ from dropnet_core.basics.streams import stream
 
 LEVEL = 0.95
 EXACT_SEEDS = 20  # up to here all 2^n signs are tried (a million sums); beyond, this many are drawn:
-DRAWN_SIGNS = 99_999
+RANDOM_SIGNS = 99_999
 
-QUANTITIES = (
+QUANTITY_COLUMNS = (
     "train_accuracy", "validation_accuracy", "test_accuracy", "best_test_accuracy",
     "train_loss", "validation_loss", "test_loss", "epochs", "seconds",
 )  # fmt: skip
 
-SUMMARY = (
+SUMMARY_COLUMNS = (
     "curve", "cycle", "fraction_remaining", "units_remaining", "parameters", "macs",
     "n", "mean", "median", "lower", "upper", "share_collapsed",
 )  # fmt: skip
@@ -85,7 +85,7 @@ def bootstrap_interval(values: ArrayLike, statistic: Callable[..., np.ndarray] =
     return found.low, found.high
 
 
-INTERVALS: dict[str, Callable[[ArrayLike], Interval]] = {
+INTERVAL_METHODS: dict[str, Callable[[ArrayLike], Interval]] = {
     "paper": paper_interval,
     "t": t_interval,
     "bootstrap": bootstrap_interval,
@@ -107,7 +107,7 @@ def sign_flip_p_value(differences: ArrayLike) -> float:
     if len(array) > EXACT_SEEDS:
         signs = stream(0, "sign flips")
         drawn = scipy_stats.permutation_test(
-            (array,), np.mean, permutation_type="samples", n_resamples=DRAWN_SIGNS, rng=signs
+            (array,), np.mean, permutation_type="samples", n_resamples=RANDOM_SIGNS, rng=signs
         )
         return float(drawn.pvalue)
     sums = np.zeros(1)
@@ -144,14 +144,14 @@ def paired(first: ArrayLike, second: ArrayLike) -> Paired:
     return Paired(float(mean(difference)), float(lower), float(upper), p_value, len(difference))
 
 
-def check(records: pd.DataFrame, quantity: str) -> None:
+def check_averageable(records: pd.DataFrame, quantity: str) -> None:
     """Refuse records that cannot be averaged over seeds: InputError names the cause.
 
     An unknown quantity, no rows, several experiments (their curves may share names), two rows for one seed
     and cycle.
     """
-    if quantity not in QUANTITIES:
-        raise unknown("quantity", quantity, QUANTITIES)
+    if quantity not in QUANTITY_COLUMNS:
+        raise unknown("quantity", quantity, QUANTITY_COLUMNS)
     if records.empty:
         raise InputError("there are no records; run the experiment first")
     missing = {"experiment", "curve", "seed", "cycle", "status", quantity} - set(records.columns)
@@ -175,15 +175,15 @@ def summarise(records: pd.DataFrame, quantity: str = "test_accuracy", interval: 
     different units), n (seeds with a value), mean, median, lower, upper, share_collapsed (0 to 1). One seed
     has no interval: lower and upper are NaN.
 
-    Raises InputError for an unknown quantity or interval and for records that `check` refuses.
+    Raises InputError for an unknown quantity or interval and for records that `check_averageable` refuses.
     """
-    check(records, quantity)
-    if interval not in INTERVALS:
-        raise unknown("interval", interval, INTERVALS)
+    check_averageable(records, quantity)
+    if interval not in INTERVAL_METHODS:
+        raise unknown("interval", interval, INTERVAL_METHODS)
     rows = []
     for (curve, cycle), group in records.groupby(["curve", "cycle"], sort=False):
         values = group[quantity].dropna().to_numpy(dtype=float)
-        lower, upper = INTERVALS[interval](values) if len(values) else (np.nan, np.nan)
+        lower, upper = INTERVAL_METHODS[interval](values) if len(values) else (np.nan, np.nan)
         rows.append(
             {
                 "curve": curve,
@@ -200,7 +200,7 @@ def summarise(records: pd.DataFrame, quantity: str = "test_accuracy", interval: 
                 "share_collapsed": share_collapsed(group["status"]),
             }
         )
-    table = pd.DataFrame(rows, columns=list(SUMMARY))
+    table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
     place = table["curve"].map({curve: i for i, curve in enumerate(dict.fromkeys(records["curve"]))})
     return table.assign(place=place).sort_values(["place", "cycle"], ignore_index=True).drop(columns="place")
 
@@ -212,7 +212,7 @@ def at_fraction(records: pd.DataFrame, fraction: float, quantity: str = "test_ac
     values are interpolated between the two neighbouring cycles, linear in the logarithm of the fraction. NaN
     outside a curve: nothing is extrapolated.
     """
-    check(records, quantity)
+    check_averageable(records, quantity)
     if not 0 < fraction <= 1:
         raise InputError(f"a fraction remaining lies in (0, 1], not at {fraction}; 0.5 is half of the units")
     values = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dropnet_core.basics.errors import InputError
 
-VARIABLE = "DROPNET_RESULTS"
+RESULTS_VARIABLE = "DROPNET_RESULTS"
 
 
 def cache_folder() -> Path:
@@ -24,16 +24,16 @@ def results_folder() -> Path:
 
     Raises InputError without one.
     """
-    if named := os.environ.get(VARIABLE):
+    if named := os.environ.get(RESULTS_VARIABLE):
         folder = Path(named).expanduser()
         if folder.is_dir():
             return folder
-        raise InputError(f"{VARIABLE} names '{named}', which is no folder; correct or unset it")
+        raise InputError(f"{RESULTS_VARIABLE} names '{named}', which is no folder; correct or unset it")
     for start in (Path.cwd(), Path(__file__).resolve().parent):
         for folder in (start, *start.parents):
             if (folder / "results" / "published").is_dir():
                 return folder / "results"
     raise InputError(
         "found no folder 'results' with the published numbers above the working directory; "
-        f"work inside a clone of the project or set {VARIABLE} to its folder 'results'"
+        f"work inside a clone of the project or set {RESULTS_VARIABLE} to its folder 'results'"
     )

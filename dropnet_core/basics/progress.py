@@ -6,12 +6,12 @@ from types import TracebackType
 # The plain bar: the notebook variant leaves a widget in the output, which is blank in a published book.
 from tqdm.std import tqdm
 
-VARIABLE = "DROPNET_QUIET"
+QUIET_VARIABLE = "DROPNET_QUIET"
 
 
 def quiet() -> bool:
     """Whether nobody wants to be told how far a run is."""
-    return os.environ.get(VARIABLE, "0") not in ("", "0")
+    return os.environ.get(QUIET_VARIABLE, "0") not in ("", "0")
 
 
 class Bar:

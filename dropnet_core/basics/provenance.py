@@ -24,12 +24,12 @@ def rounding(engine: str, hardware: str, augmented: bool = False) -> str:
     return f"{KERNELS}, images augmented on {hardware}" if augmented else KERNELS
 
 
-def rounding_of(made: Mapping[str, str]) -> str:
+def rounding_of(provenance: Mapping[str, str]) -> str:
     """Whose arithmetic an outcome of this provenance was rounded by. That of 0.1.0 does not say: it was PyTorch's."""
-    return made.get("rounding") or rounding("", made.get("hardware", "an unknown processor"))
+    return provenance.get("rounding") or rounding("", provenance.get("hardware", "an unknown processor"))
 
 
-def provenance(engine: str, device: torch.device, augmented: bool) -> dict[str, str]:
+def outcome_provenance(engine: str, device: torch.device, augmented: bool) -> dict[str, str]:
     """The engine, device, hardware, rounding, versions and time (UTC) of an outcome that has just been made."""
     return {
         "engine": engine,

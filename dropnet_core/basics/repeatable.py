@@ -1,16 +1,11 @@
 """Arithmetic that gives the same bits each time."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from dropnet_core.basics.precision import shortened_float32
-
-# By default MKL chooses the order of a sum by where in memory a matrix begins. It reads this at its first product, of
-# which importing torch makes none; `engines.probe` sees whether it came in time. Worker processes inherit it.
-os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
 @contextmanager

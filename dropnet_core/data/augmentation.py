@@ -30,17 +30,17 @@ def draws(seed: int, epoch: int, count: int) -> np.ndarray:
     return stream(seed, "augmentation", epoch).random((count, DRAWS))
 
 
-def affine_maps(drawn: np.ndarray, height: int, width: int) -> Tensor:
+def affine_maps(numbers: np.ndarray, height: int, width: int) -> Tensor:
     """From draws (n, 7) the maps (n, 2, 3), float64: a pixel (row, column, 1) of the result -> where to read.
 
     About the centre of the image: rotation x shift x shear x zoom, so a zoom above 1 shows more of the image, in
     smaller size, and the shift is turned along with the rotation. The flip is done to the result.
     """
-    turn, down, right, shear, zoom_rows, zoom_columns = (2 * drawn[:, :6] - 1).T  # -1 to 1
+    turn, down, right, shear, zoom_rows, zoom_columns = (2 * numbers[:, :6] - 1).T  # -1 to 1
     turn, shear = np.deg2rad(ROTATION * turn), np.deg2rad(SHEAR * shear)
-    one, zero = np.ones(len(drawn)), np.zeros(len(drawn))
+    one, zero = np.ones(len(numbers)), np.zeros(len(numbers))
     middle_row, middle_column = one * (height - 1) / 2, one * (width - 1) / 2
-    flip = np.where(drawn[:, 6] < FLIP, -1.0, 1.0)
+    flip = np.where(numbers[:, 6] < FLIP, -1.0, 1.0)
 
     def matrix(*rows: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
         return np.stack([np.stack(row, -1) for row in (*rows, (zero, zero, one))], -2)
@@ -56,7 +56,7 @@ def affine_maps(drawn: np.ndarray, height: int, width: int) -> Tensor:
     return torch.from_numpy(whole[:, :2])
 
 
-def moved(images: Tensor, maps: Tensor) -> Tensor:
+def warp_images(images: Tensor, maps: Tensor) -> Tensor:
     """Images (n, C, H, W) of floats, each read through its own map (n, 2, 3) on the same device.
 
     Bilinear; outside the image the nearest pixel of its edge counts. Each pixel is computed by itself, so an image

@@ -11,7 +11,7 @@ import numpy as np
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data.dataset import DataSet
-from dropnet_core.data.sources import Source, locate, read_whole
+from dropnet_core.data.sources import SourceFiles, locate, read_whole
 from dropnet_core.data.splits import with_official_test
 
 BATCHES = {
@@ -22,8 +22,8 @@ BATCHES = {
     "data_batch_5": (31_035_623, "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154"),
     "test_batch": (31_035_526, "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831"),
 }
-CIFAR10 = Source("CIFAR10", {f"cifar-10-batches-py/{name}": known for name, known in BATCHES.items()})
-SHA256 = "85368cf6013ab1f79eab9b13f24cb2aae8d525745b2eaf6663d67267441ad012"
+CIFAR10_FILES = SourceFiles("CIFAR10", {f"cifar-10-batches-py/{name}": known for name, known in BATCHES.items()})
+CIFAR10_SHA256 = "85368cf6013ab1f79eab9b13f24cb2aae8d525745b2eaf6663d67267441ad012"
 
 
 class ArraysOnly(pickle.Unpickler):
@@ -32,6 +32,7 @@ class ArraysOnly(pickle.Unpickler):
     NAMES = frozenset(("_reconstruct", "_frombuffer", "ndarray", "dtype"))  # what numpy makes arrays of
 
     def find_class(self, module: str, name: str) -> Any:
+        """NumPy's makers of arrays; raises UnpicklingError for any other name."""
         if module.partition(".")[0] == "numpy" and name in self.NAMES:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -55,7 +56,7 @@ def cifar10() -> DataSet:
     The split is that of the authors' code. Raises InputError for a file that cannot be found,
     downloaded or believed.
     """
-    folder = locate(CIFAR10)
-    *batches, test = (read_batch(read_whole(CIFAR10, folder, file)) for file in CIFAR10.files)
+    folder = locate(CIFAR10_FILES)
+    *batches, test = (read_batch(read_whole(CIFAR10_FILES, folder, file)) for file in CIFAR10_FILES.files)
     images, labels = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
-    return with_official_test("cifar10", images, labels, *test, known=SHA256)
+    return with_official_test("cifar10", images, labels, *test, known=CIFAR10_SHA256)

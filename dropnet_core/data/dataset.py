@@ -8,6 +8,8 @@ from torch import Tensor
 
 from dropnet_core.basics.errors import InputError
 
+SPLIT_NAMES = ("train", "validation", "test")
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -87,7 +89,7 @@ class DataSet:
     @property
     def parts(self) -> dict[str, Split]:
         """The splits by name, in the order train, validation, test."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        return dict(zip(SPLIT_NAMES, (self.train, self.validation, self.test), strict=True))
 
     @property
     def shape(self) -> tuple[int, int, int]:

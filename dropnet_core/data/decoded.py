@@ -15,27 +15,26 @@ import torch
 from torch import Tensor
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.data.dataset import DataSet, Split
+from dropnet_core.data.dataset import SPLIT_NAMES, DataSet, Split
 
 ABOUT = "about.json"  # {"stamp": of the files that were decoded, "sha256": of the data set they gave}
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Undecoded:
+class EncodedSplit:
     """A split yet to be decoded: labels (n,) and, in the same order, images as uint8 arrays, made one by one."""
 
     labels: np.ndarray
     images: Iterable[np.ndarray]
 
 
-Looks = tuple[int, ...]
+FileIdentity = tuple[int, ...]  # device, inode, bytes, nanoseconds of the last change
 
 
-def looks(file: Path) -> Looks:
+def file_identity(file: Path) -> FileIdentity:
     """What tells a file apart from another one that takes its name. Raises OSError if it is not there."""
-    seen = file.stat()
-    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
+    status = file.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ class MappedSplit(Split):
     """
 
     file: Path
-    mark: Looks
+    mark: FileIdentity
 
     @classmethod
     def of(cls, file: Path, labels: Tensor, name: Path | None = None) -> "MappedSplit":
@@ -58,16 +57,16 @@ class MappedSplit(Split):
         """
         # "c": torch wants arrays that could be written; a change would stay in memory.
         images = np.load(file, mmap_mode="c", allow_pickle=False)
-        return cls(torch.from_numpy(images), labels, name or file, looks(file))
+        return cls(torch.from_numpy(images), labels, name or file, file_identity(file))
 
     def __reduce__(self) -> tuple[Any, ...]:
         with suppress(OSError):
-            if looks(self.file) == self.mark:
-                return reopened, (self.file, self.labels, self.mark)
+            if file_identity(self.file) == self.mark:
+                return reopen_split, (self.file, self.labels, self.mark)
         return Split, (self.images, self.labels)  # the file is gone or replaced; what is mapped goes as a copy
 
 
-def reopened(file: Path, labels: Tensor, mark: Looks) -> MappedSplit:
+def reopen_split(file: Path, labels: Tensor, mark: FileIdentity) -> MappedSplit:
     """A split in another process. Raises InputError if the file has been replaced on the way."""
     split = MappedSplit.of(file, labels)
     if split.mark != mark:
@@ -75,13 +74,14 @@ def reopened(file: Path, labels: Tensor, mark: Looks) -> MappedSplit:
     return split
 
 
-def decoded_once(
+def decode_once(
     folder: Path,
     stamp: str,
+    *,
     name: str,
     shape: tuple[int, int, int],
     classes: int,
-    splits: Iterable[tuple[str, Undecoded]],
+    splits: Iterable[tuple[str, EncodedSplit]],
 ) -> DataSet:
     """The data set that is kept in this folder; without one of this stamp there, it is decoded into it first.
 
@@ -95,7 +95,7 @@ def decoded_once(
 
     Raises InputError if the folder cannot be written.
     """
-    if (kept := opened(folder, stamp, name, classes)) is not None:
+    if (kept := kept_data_set(folder, stamp, name, classes)) is not None:
         return kept
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def decoded_once(
             for part, split in splits:
                 np.save(fresh / f"{part}_labels.npy", split.labels.astype(np.int64))
                 write_images(fresh / f"{part}_images.npy", (len(split.labels), *shape), split.images)
-            data = mapped(fresh, name, classes, folder)
+            data = map_data_set(fresh, name, classes, folder)
             (fresh / ABOUT).write_text(json.dumps({"stamp": stamp, "sha256": data.sha256}), "utf-8")
             put_in_place(fresh, folder, Path(beside, "former"))
             return data
@@ -116,7 +116,7 @@ def decoded_once(
         ) from error
 
 
-def opened(folder: Path, stamp: str, name: str, classes: int) -> DataSet | None:
+def kept_data_set(folder: Path, stamp: str, name: str, classes: int) -> DataSet | None:
     """The kept data set, or None if there is none of this stamp, or only a damaged one, which a warning names."""
     if not folder.exists():
         return None
@@ -124,7 +124,7 @@ def opened(folder: Path, stamp: str, name: str, classes: int) -> DataSet | None:
         about = json.loads((folder / ABOUT).read_text("utf-8"))
         if about["stamp"] != stamp:
             return None
-        data = mapped(folder, name, classes)
+        data = map_data_set(folder, name, classes)
         if data.sha256 == about["sha256"]:
             return data
         reason = "their checksum is not the known one"
@@ -134,7 +134,7 @@ def opened(folder: Path, stamp: str, name: str, classes: int) -> DataSet | None:
     return None
 
 
-def mapped(folder: Path, name: str, classes: int, later: Path | None = None) -> DataSet:
+def map_data_set(folder: Path, name: str, classes: int, later: Path | None = None) -> DataSet:
     """The data set of a folder of arrays, its pixels mapped; `later` is the name that the folder is going to have.
 
     Raises OSError, ValueError or InputError for bad ones.
@@ -145,7 +145,7 @@ def mapped(folder: Path, name: str, classes: int, later: Path | None = None) -> 
         images = f"{part}_images.npy"
         return MappedSplit.of(folder / images, torch.from_numpy(labels), later and later / images)
 
-    train, validation, test = map(split, PARTS)
+    train, validation, test = map(split, SPLIT_NAMES)
     return DataSet.of(name, train, validation, test, classes)
 
 

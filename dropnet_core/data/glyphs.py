@@ -32,7 +32,9 @@ def glyphs(size: int = 32, *, seed: int = 0) -> DataSet:
     if not SMALLEST <= size <= LARGEST:
         raise InputError(f"glyphs need a size of at least {SMALLEST} pixels and at most {LARGEST}, not {size}")
     fonts = font_files()
-    train, validation, test = (drawn(n, size, fonts, stream(seed, "glyphs", size, part)) for part, n in COUNTS.items())
+    train, validation, test = (
+        letter_split(n, size, fonts, stream(seed, "glyphs", size, part)) for part, n in COUNTS.items()
+    )
     return DataSet.of("glyphs", train, validation, test, classes=len(LETTERS))
 
 
@@ -44,7 +46,7 @@ def font_files() -> list[Path]:
     return [folder / font for font in FONTS]
 
 
-def drawn(count: int, size: int, fonts: list[Path], random: np.random.Generator) -> Split:
+def letter_split(count: int, size: int, fonts: list[Path], random: np.random.Generator) -> Split:
     """`count` letters in random order, each class equally often."""
     labels = random.permutation(np.arange(count) % len(LETTERS))
     masks = np.stack([letter_mask(LETTERS[label], size, fonts, random) for label in labels])

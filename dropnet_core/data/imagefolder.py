@@ -8,11 +8,11 @@ import numpy as np
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.streams import stream
 from dropnet_core.data.dataset import DataSet, Split
-from dropnet_core.data.images import Images, Member, decode, open_images
+from dropnet_core.data.images import Images, Member, decode_image, open_images
 from dropnet_core.data.splits import split_of, stratified_rows
 
-ROLES = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
-LAYOUT = "expected PATH/CLASS/image.png, or PATH/train/CLASS/image.png with val and test beside train"
+SPLIT_FOLDERS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
+CLASS_FOLDER_LAYOUT = "expected PATH/CLASS/image.png, or PATH/train/CLASS/image.png with val and test beside train"
 
 
 def imagefolder(path: str, size: int = 32, colour: bool = True) -> DataSet:
@@ -27,16 +27,18 @@ def imagefolder(path: str, size: int = 32, colour: bool = True) -> DataSet:
     """
     with open_images(Path(path).expanduser()) as images:
         parts = arrange(images)
-        classes = agreed_classes(parts, images.path)
+        classes = common_classes(parts, images.path)
         number = {name: i for i, name in enumerate(classes)}
         arrays = {
             part: (
-                np.stack([decode(images, member, size, colour) for _, member in pairs]),
+                np.stack([decode_image(images, member, size, colour) for _, member in pairs]),
                 np.array([number[name] for name, _ in pairs]),
             )
             for part, pairs in parts.items()
         }
-    return DataSet.of(f"imagefolder:{path}", **completed(classes, *arrays.pop("train"), arrays), classes=len(classes))
+    return DataSet.of(
+        f"imagefolder:{path}", **complete_splits(classes, *arrays.pop("train"), arrays), classes=len(classes)
+    )
 
 
 def arrange(images: Images) -> dict[str, list[tuple[str, Member]]]:
@@ -44,23 +46,27 @@ def arrange(images: Images) -> dict[str, list[tuple[str, Member]]]:
 
     Raises InputError if there are no images in class folders, or if the folders beside train are no splits.
     """
-    members = [pair for pair in unwrapped(images.members) if len(pair[0]) > 1]
+    members = [pair for pair in inner_members(images.members) if len(pair[0]) > 1]
     if not members:
-        raise InputError(f"no images in class folders in {images.path}; {LAYOUT}")
+        raise InputError(f"no images in class folders in {images.path}; {CLASS_FOLDER_LAYOUT}")
     # A split's images lie one folder deeper than a class's, so a class may be called "train", too.
     tops = {below[0] for below, _ in members}
     deep = {top for top in tops if all(len(below) > 2 for below, _ in members if below[0] == top)}
     if not any(top.lower() == "train" for top in deep):
-        if deep == tops and all(top.lower() in ROLES for top in tops):
-            raise InputError(f"{images.path} holds {', '.join(sorted(tops))} but no train folder; {LAYOUT}")
+        if deep == tops and all(top.lower() in SPLIT_FOLDERS for top in tops):
+            raise InputError(
+                f"{images.path} holds {', '.join(sorted(tops))} but no train folder; {CLASS_FOLDER_LAYOUT}"
+            )
         return {"train": [(below[0], member) for below, member in members]}
     parts: dict[str, list[tuple[str, Member]]] = {}
     folders: dict[str, str] = {}
     for below, member in members:
-        role = ROLES.get(below[0].lower())
+        role = SPLIT_FOLDERS.get(below[0].lower())
         if role is None or len(below) < 3:
             odd = "/".join(below)
-            raise InputError(f"{images.path} has a train folder, but {odd} is in no class of a split; {LAYOUT}")
+            raise InputError(
+                f"{images.path} has a train folder, but {odd} is in no class of a split; {CLASS_FOLDER_LAYOUT}"
+            )
         if folders.setdefault(role, below[0]) != below[0]:
             both = f"{folders[role]} and {below[0]}"
             raise InputError(f"{images.path} has two {role} folders, {both}; keep one of them")
@@ -68,7 +74,7 @@ def arrange(images: Images) -> dict[str, list[tuple[str, Member]]]:
     return parts
 
 
-def unwrapped(members: Iterable[Member]) -> list[tuple[Member, Member]]:
+def inner_members(members: Iterable[Member]) -> list[tuple[Member, Member]]:
     """Pairs (path below the folders around everything, whole path): archives often have an outer folder."""
     pairs = [(member, member) for member in members]
     while pairs and len({below[0] for below, _ in pairs}) == 1 and all(len(below) > 2 for below, _ in pairs):
@@ -76,7 +82,7 @@ def unwrapped(members: Iterable[Member]) -> list[tuple[Member, Member]]:
     return pairs
 
 
-def agreed_classes(parts: dict[str, list[tuple[str, Member]]], path: Path) -> list[str]:
+def common_classes(parts: dict[str, list[tuple[str, Member]]], path: Path) -> list[str]:
     """The classes, alike in every split. Raises InputError where they differ or are fewer than two."""
     classes = {part: {name for name, _ in pairs} for part, pairs in parts.items()}
     for part, names in classes.items():
@@ -89,7 +95,7 @@ def agreed_classes(parts: dict[str, list[tuple[str, Member]]], path: Path) -> li
     return sorted(classes["train"])
 
 
-def completed(
+def complete_splits(
     classes: list[str], images: np.ndarray, labels: np.ndarray, given: dict[str, tuple[np.ndarray, np.ndarray]]
 ) -> dict[str, Split]:
     """All three splits: those given, and those cut from the training images (n, C, H, W) with labels (n,).

@@ -46,7 +46,7 @@ def open_images(path: Path) -> Iterator[Images]:
     """The images of a folder or zip. Raises InputError if the path is neither, or the zip is damaged."""
     if path.is_dir():
         found = (file.relative_to(path).parts for file in path.rglob("*") if file.is_file())
-        yield Images(path, selected(found), lambda member: content_of(path.joinpath(*member)))
+        yield Images(path, image_members(found), lambda member: read_file(path.joinpath(*member)))
     elif path.is_file():
         try:
             archive = zipfile.ZipFile(path)
@@ -56,15 +56,16 @@ def open_images(path: Path) -> Iterator[Images]:
             # Members are read into memory and never extracted, so no name can lead out of a folder.
             files = (name for name in archive.namelist() if not name.endswith("/"))
             names = {tuple(filter(None, name.split("/"))): name for name in files}
-            yield Images(path, selected(names), lambda member: unzipped(archive, names, member, path))
+            yield Images(path, image_members(names), lambda member: read_member(archive, names, member, path))
     else:
         raise InputError(f"there is no folder or zip file {path}; check the path after 'imagefolder:'")
 
 
-def content_of(file: Path) -> bytes:
+def read_file(file: Path) -> bytes:
+    """The bytes of a file. Raises InputError if it is missing, cannot be read, or is larger than MOST_BYTES."""
     try:
         if (size := file.stat().st_size) > MOST_BYTES:
-            raise too_large(f"the file {file}", size)
+            raise size_error(f"the file {file}", size)
         return file.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"there is no file {file}") from error
@@ -72,13 +73,17 @@ def content_of(file: Path) -> bytes:
         raise InputError(f"the file {file} cannot be read ({error.strerror}); check its rights") from error
 
 
-def unzipped(archive: zipfile.ZipFile, names: Mapping[Member, str], member: Member, path: Path) -> bytes:
+def read_member(archive: zipfile.ZipFile, names: Mapping[Member, str], member: Member, path: Path) -> bytes:
+    """The bytes of a member of a zip; `names` has the archive's own name of each, `path` is for errors.
+
+    Raises InputError if it is missing, damaged, locked, packed by an unusual method, or larger than MOST_BYTES.
+    """
     if member not in names:
         raise InputError(f"there is no file {'/'.join(member)} in {path}")
     name = names[member]
     declared = archive.getinfo(name)
     if declared.file_size > MOST_BYTES:
-        raise too_large(f"the file {name} in {path}", declared.file_size)
+        raise size_error(f"the file {name} in {path}", declared.file_size)
     if declared.compress_type not in METHODS:
         raise InputError(f"{name} in {path} is not packed by the usual method, deflate; pack it again")
     # Python cuts a member off at the size that it declares; one byte more shows whether that is all of it.
@@ -98,11 +103,12 @@ def unzipped(archive: zipfile.ZipFile, names: Mapping[Member, str], member: Memb
     return content
 
 
-def too_large(what: str, size: int) -> InputError:
+def size_error(what: str, size: int) -> InputError:
+    """The error for a file that is larger, in bytes, than any image may be."""
     return InputError(f"{what} has {size:,} bytes, more than any image here, {MOST_BYTES:,}; replace or remove it")
 
 
-def selected(members: Iterable[Member]) -> tuple[Member, ...]:
+def image_members(members: Iterable[Member]) -> tuple[Member, ...]:
     """The image files among these, by suffix, sorted; without hidden ones and those of macOS archives."""
     return tuple(
         sorted(
@@ -114,7 +120,7 @@ def selected(members: Iterable[Member]) -> tuple[Member, ...]:
     )
 
 
-def decode(images: Images, member: Member, size: int, colour: bool) -> np.ndarray:
+def decode_image(images: Images, member: Member, size: int, colour: bool) -> np.ndarray:
     """One image as uint8 (3 or 1, size, size): upright, RGB or grey, resized without keeping its proportions.
 
     Raises InputError, naming the image, if it cannot be read or decoded, is of none of FORMATS, or has more than

@@ -18,7 +18,7 @@ def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
 
 def selection() -> dict[str, np.ndarray]:
     """The arrays of the embedded file: images uint8 (n, 1, 28, 28), labels uint8 (n,), rows int32 (n,)."""
-    digits = mnist.official()
+    digits = mnist.official_arrays()
     train, validation = stratified_rows(digits.labels)
     orders = {"train": train, "validation": validation, "test": np.arange(len(digits.test_labels))}
     arrays: dict[str, np.ndarray] = {}
@@ -34,6 +34,7 @@ def selection() -> dict[str, np.ndarray]:
 
 
 def main(arguments: list[str]) -> None:
+    """Write the embedded file, to the path that is given or into the package."""
     path = Path(arguments[0]) if arguments else Path(mnist.__file__).with_name(mnist.EMBEDDED)
     with path.open("wb") as file:
         np.savez_compressed(file, **selection())  # type: ignore[arg-type]

@@ -11,11 +11,11 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import cache_folder
 from dropnet_core.data.vision import torchvision
 
-VARIABLE = "DROPNET_DATA"
+DATA_VARIABLE = "DROPNET_DATA"
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFiles:
     """Files of a data set as torchvision lays them out.
 
     dataset  name of the class in torchvision.datasets that downloads them
@@ -30,7 +30,7 @@ class Source:
         return [file for file in self.files if not (folder / file).is_file()]
 
 
-def locate(source: Source) -> Path:
+def locate(source: SourceFiles) -> Path:
     """The folder that holds every file of the source: DROPNET_DATA, else the cache, else a download there.
 
     Raises InputError if DROPNET_DATA names no folder, or if the files are nowhere and cannot be downloaded.
@@ -49,16 +49,16 @@ def data_folders() -> list[Path]:
     Raises InputError if DROPNET_DATA names no folder.
     """
     cache = cache_folder() / "data"
-    named = os.environ.get(VARIABLE)
+    named = os.environ.get(DATA_VARIABLE)
     if not named:
         return [cache]
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        raise InputError(f"{VARIABLE} is '{named}', which is no folder; correct or unset it")
+        raise InputError(f"{DATA_VARIABLE} is '{named}', which is no folder; correct or unset it")
     return [folder, cache]
 
 
-def download(source: Source, folder: Path) -> None:
+def download(source: SourceFiles, folder: Path) -> None:
     """Fetch the files with torchvision into a folder beside, then move each into place.
 
     A file under its final name is therefore always whole, whatever interrupts the download and however many
@@ -75,11 +75,11 @@ def download(source: Source, folder: Path) -> None:
     except Exception as error:  # a missing package, network, server or permission: the remedy is the same
         raise InputError(
             f"{source.dataset} can neither be found nor downloaded ({type(error).__name__}: {error}); "
-            f"put its files into a folder as torchvision does ({wanted[0]}, ...), set {VARIABLE} to it"
+            f"put its files into a folder as torchvision does ({wanted[0]}, ...), set {DATA_VARIABLE} to it"
         ) from error
 
 
-def read_whole(source: Source, folder: Path, file: str) -> bytes:
+def read_whole(source: SourceFiles, folder: Path, file: str) -> bytes:
     """The content of one file of the source. Raises InputError, naming it, if it is not the known file."""
     path, (size, sha256) = folder / file, source.files[file]
     remedy = "delete it, and it is fetched again, or put an intact copy in its place"

@@ -57,6 +57,7 @@ def with_official_test(
     labels: np.ndarray,
     test_images: np.ndarray,
     test_labels: np.ndarray,
+    *,
     known: str,
 ) -> DataSet:
     """A data set of ten classes whose official training set is split as in the authors' code.
@@ -73,12 +74,13 @@ def with_official_test(
         classes=10,
     )
     if data.sha256 != known:
-        raise another_split(name, data.sha256, known)
+        raise split_error(name, data.sha256, known)
     return data
 
 
-def another_split(name: str, found: str, known: str) -> InputError:
+def split_error(name: str, digest: str, known: str) -> InputError:
+    """The error for a split with another digest than the paper's, which `known` is."""
     return InputError(
-        f"the files of {name} are whole, but their split is not the paper's ({found[:12]}, not {known[:12]}): this "
+        f"the files of {name} are whole, but their split is not the paper's ({digest[:12]}, not {known[:12]}): this "
         "scikit-learn splits differently; install the version that constraints.txt names"
     )

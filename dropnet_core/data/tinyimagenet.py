@@ -15,19 +15,19 @@ import numpy as np
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import cache_folder
 from dropnet_core.data.dataset import DataSet
-from dropnet_core.data.decoded import Undecoded, decoded_once
-from dropnet_core.data.images import Images, Member, decode, open_images
-from dropnet_core.data.sources import VARIABLE, data_folders
-from dropnet_core.data.splits import another_split, rows_digest, stratified_rows
+from dropnet_core.data.decoded import EncodedSplit, decode_once
+from dropnet_core.data.images import Images, Member, decode_image, open_images
+from dropnet_core.data.sources import DATA_VARIABLE, data_folders
+from dropnet_core.data.splits import rows_digest, split_error, stratified_rows
 
 FOLDER = "tiny-imagenet-200"
 SIZE = 64  # pixels, height and width
 ANNOTATIONS = "val_annotations.txt"
-LAYOUT = (
+ORIGINAL_LAYOUT = (
     f"expected train/WNID/images/*.JPEG, val/images/*.JPEG and val/{ANNOTATIONS}, as in the original {FOLDER}.zip; "
     "fetch or unpack it again"
 )
-READING = 1  # raised when the same files are read in another way, so that arrays decoded before are not used
+DECODING = 1  # raised when the same files are read in another way, so that arrays decoded before are not used
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Extent:
     split: tuple[str, str] | None = None
 
 
-PUBLISHED = Extent(200, 500, 50, ("30c3083c34056444", "37eec85f462a4c19"))
+PUBLISHED_EXTENT = Extent(200, 500, 50, ("30c3083c34056444", "37eec85f462a4c19"))
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledImages:
     """Images of one original split, in alphabetical order, and their classes (n,), numbered by sorted WNID."""
 
     members: list[Member]
@@ -67,10 +67,10 @@ def tinyimagenet() -> DataSet:
     Raises InputError if there is neither folder nor zip, for a damaged zip, another layout or number of classes or
     images, and an image that cannot be decoded.
     """
-    return from_files(found(), cache_folder() / "data" / f"{FOLDER}.decoded", PUBLISHED)
+    return from_files(find_original(), cache_folder() / "data" / f"{FOLDER}.decoded", PUBLISHED_EXTENT)
 
 
-def found() -> Path:
+def find_original() -> Path:
     """The folder or zip, from DROPNET_DATA or else the cache. Raises InputError if it is in neither."""
     folders = data_folders()
     for folder in folders:
@@ -79,14 +79,17 @@ def found() -> Path:
                 return place
     raise InputError(
         f"Tiny ImageNet is not in {' or '.join(map(str, folders))}, and it cannot be downloaded from here; get "
-        f"{FOLDER}.zip (248 MB) from the site of the Stanford course CS231n, and set {VARIABLE} to the folder it is in"
+        f"{FOLDER}.zip (248 MB) from the site of the Stanford course CS231n, and set {DATA_VARIABLE} to the "
+        "folder it is in"
     )
 
 
 def from_files(path: Path, cache: Path, extent: Extent) -> DataSet:
     """The data set of a folder or zip, from the decoded images in `cache` if they were made from it."""
-    splits = undecoded(path, extent)  # a generator: nothing is read unless needed
-    return decoded_once(cache, stamp(path), "tinyimagenet", (3, SIZE, SIZE), extent.classes, splits)
+    splits = encoded_splits(path, extent)  # a generator: nothing is read unless needed
+    return decode_once(
+        cache, stamp(path), name="tinyimagenet", shape=(3, SIZE, SIZE), classes=extent.classes, splits=splits
+    )
 
 
 def stamp(path: Path) -> str:
@@ -96,24 +99,24 @@ def stamp(path: Path) -> str:
     """
     places = [path] if path.is_file() else [*sorted(path.glob("train/*/images")), *sorted(path.glob("val/*"))]
     looks = [(place.parts[-3:], place.stat().st_mtime_ns, place.stat().st_size) for place in places]
-    return hashlib.sha256(repr((READING, looks)).encode()).hexdigest()
+    return hashlib.sha256(repr((DECODING, looks)).encode()).hexdigest()
 
 
-def undecoded(path: Path, extent: Extent) -> Iterator[tuple[str, Undecoded]]:
+def encoded_splits(path: Path, extent: Extent) -> Iterator[tuple[str, EncodedSplit]]:
     """The three splits; their images are read and decoded one by one, as they are asked for."""
     with open_images(path) as images:
-        train, test = labelled(images, extent)
+        train, test = labelled_images(images, extent)
         kept, held_out = stratified_rows(train.labels)
         fingerprints = (rows_digest(kept), rows_digest(held_out))
         if extent.split is not None and fingerprints != extent.split:
-            raise another_split("tinyimagenet", fingerprints[0], extent.split[0])
+            raise split_error("tinyimagenet", fingerprints[0], extent.split[0])
         everything = np.arange(len(test.labels))
         for part, source, rows in (("train", train, kept), ("validation", train, held_out), ("test", test, everything)):
-            pixels = (decode(images, source.members[row], SIZE, colour=True) for row in rows)
-            yield part, Undecoded(source.labels[rows], pixels)
+            pixels = (decode_image(images, source.members[row], SIZE, colour=True) for row in rows)
+            yield part, EncodedSplit(source.labels[rows], pixels)
 
 
-def labelled(images: Images, extent: Extent) -> tuple[Labelled, Labelled]:
+def labelled_images(images: Images, extent: Extent) -> tuple[LabelledImages, LabelledImages]:
     """The images under train and those under val, with their classes.
 
     Raises InputError if there are others than there should be, or some of val have no class.
@@ -123,31 +126,37 @@ def labelled(images: Images, extent: Extent) -> tuple[Labelled, Labelled]:
     train = [(below[1], member) for below, member in inside if below[0] == "train" and len(below) == 4]
     test = [member for below, member in inside if below[:2] == ("val", "images") and len(below) == 3]
     if not train or not test:
-        raise InputError(f"{images.path} has no images of the {'val' if train else 'train'} split; {LAYOUT}")
+        raise InputError(f"{images.path} has no images of the {'val' if train else 'train'} split; {ORIGINAL_LAYOUT}")
     wnids = sorted({wnid for wnid, _ in train})
     if len(wnids) != extent.classes:
-        raise InputError(f"{images.path} has {len(wnids)} classes, not {extent.classes}; {LAYOUT}")
+        raise InputError(f"{images.path} has {len(wnids)} classes, not {extent.classes}; {ORIGINAL_LAYOUT}")
     for wnid, count in Counter(wnid for wnid, _ in train).items():
         if count != extent.train:
-            raise InputError(f"{images.path} has {count} training images of {wnid}, not {extent.train}; {LAYOUT}")
+            raise InputError(
+                f"{images.path} has {count} training images of {wnid}, not {extent.train}; {ORIGINAL_LAYOUT}"
+            )
     if len(test) != extent.test * extent.classes:
-        raise InputError(f"{images.path} has {len(test)} images in val, not {extent.test * extent.classes}; {LAYOUT}")
+        raise InputError(
+            f"{images.path} has {len(test)} images in val, not {extent.test * extent.classes}; {ORIGINAL_LAYOUT}"
+        )
     number = {wnid: i for i, wnid in enumerate(wnids)}
-    classes = annotated(images, (*outer, "val", ANNOTATIONS))
+    classes = read_annotations(images, (*outer, "val", ANNOTATIONS))
     for member in test:
         if classes.get(member[-1]) not in number:
-            raise InputError(f"{ANNOTATIONS} in {images.path} gives no class of train for {member[-1]}; {LAYOUT}")
+            raise InputError(
+                f"{ANNOTATIONS} in {images.path} gives no class of train for {member[-1]}; {ORIGINAL_LAYOUT}"
+            )
     return (
-        Labelled([member for _, member in train], np.array([number[wnid] for wnid, _ in train])),
-        Labelled(test, np.array([number[classes[member[-1]]] for member in test])),
+        LabelledImages([member for _, member in train], np.array([number[wnid] for wnid, _ in train])),
+        LabelledImages(test, np.array([number[classes[member[-1]]] for member in test])),
     )
 
 
-def annotated(images: Images, file: Member) -> dict[str, str]:
+def read_annotations(images: Images, file: Member) -> dict[str, str]:
     """File name -> WNID of the images of val, from lines of a name, a WNID and a box, separated by tabs."""
     try:
         text = images.read(file).decode("utf-8", errors="replace")
     except InputError as error:
-        raise InputError(f"{error}; {LAYOUT}") from error
+        raise InputError(f"{error}; {ORIGINAL_LAYOUT}") from error
     rows = (line.split("\t") for line in text.splitlines())
     return {row[0]: row[1] for row in rows if len(row) > 1}

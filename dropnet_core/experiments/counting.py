@@ -2,13 +2,13 @@
 
 from functools import cache, lru_cache
 
-from dropnet_core.experiments.experiment import Experiment, experiment, names
-from dropnet_core.experiments.records import Seen
+from dropnet_core.experiments.experiment import Experiment, experiment, experiment_names
+from dropnet_core.experiments.records import CyclePoint
 from dropnet_core.metrics import metrics
 from dropnet_core.networks.plain import describe
 from dropnet_core.schedules import schedule
 
-LARGE = (1, 2**20, 2**20)  # images that any network can pool, where only the widths matter
+LARGE_SHAPE = (1, 2**20, 2**20)  # images that any network can pool, where only the widths matter
 
 
 @lru_cache(maxsize=256)
@@ -22,36 +22,36 @@ def units_left(start: tuple[int, ...], name: str, p: float | None) -> list[tuple
 
 
 @lru_cache(maxsize=64)
-def in_the_table(name: str) -> Experiment | None:
+def table_entry(name: str) -> Experiment | None:
     """The experiment of the table with this name, if there is one."""
-    return experiment(name) if name in names() else None
+    return experiment(name) if name in experiment_names() else None
 
 
 @cache
-def course(name: str, curve: str) -> tuple[float, ...]:
+def table_fractions(name: str, curve: str) -> tuple[float, ...]:
     """The fractions remaining through which the table has a run of this curve pass, down to its stop.
 
     They follow from the pruning rule alone. A run that kappa stops ends at its first bad network, so nothing is
     ahead of one that diverged; nor is it known of a curve that the table lacks.
     """
-    entry = in_the_table(name)
+    entry = table_entry(name)
     run = next((run for run in entry.runs() if entry.curve(run) == curve), None) if entry else None
     if run is None:
         return ()
-    widths = describe(run.network, LARGE, 10).widths
+    widths = describe(run.network, LARGE_SHAPE, 10).widths
     start = widths if metrics[run.metric].scope == "layer" else (sum(widths),)
-    cycles: list[Seen] = []
+    cycles: list[CyclePoint] = []
     for units in units_left(start, run.schedule, run.p):
         if not any(units):
             break
-        cycles.append(Seen(sum(units) / sum(widths), 0.0))
+        cycles.append(CyclePoint(sum(units) / sum(widths), 0.0))
         if run.stop(cycles):
             break
     return tuple(cycle.fraction_remaining for cycle in cycles)
 
 
 @cache
-def whole_to(name: str, curve: str) -> float:
+def last_full_fraction(name: str, curve: str) -> float:
     """The last fraction at which a layer-wise curve still has a unit in every layer; 0 if there is no such end.
 
     A layer-wise metric takes at least one unit of every layer in each cycle, so thin layers run empty by
@@ -64,6 +64,6 @@ def whole_to(name: str, curve: str) -> float:
     metric = next((known for known in sorted(metrics, key=len, reverse=True) if metric.startswith(known)), metric)
     if metric not in metrics or metrics[metric].scope != "layer":
         return 0.0
-    widths = describe(entry.network, LARGE, 10).widths
+    widths = describe(entry.network, LARGE_SHAPE, 10).widths
     left = units_left(widths, entry.schedule, float(setting) if setting else entry.p[0])
     return min(sum(units) for units in left if all(units)) / sum(widths)

@@ -16,7 +16,7 @@ from dropnet_core.recipe import Recipe, digest
 from dropnet_core.runs import MOST_RUNS, Run
 from dropnet_core.stops import Stop
 
-TABLE = Path(__file__).with_name("experiments.csv")
+EXPERIMENTS_FILE = Path(__file__).with_name("experiments.csv")
 
 
 @dataclass(frozen=True)
@@ -89,18 +89,18 @@ class Experiment:
         """All runs, seed by seed."""
         return [
             Run(
-                self.name,
-                self.data,
-                self.network,
-                metric,
-                seed,
-                selection,
-                p,
-                self.schedule,
-                score,
-                initial,
-                stop,
-                self.recipe,
+                experiment=self.name,
+                data=self.data,
+                network=self.network,
+                metric=metric,
+                seed=seed,
+                selection=selection,
+                p=p,
+                schedule=self.schedule,
+                score=score,
+                initial=initial,
+                stop=stop,
+                recipe=self.recipe,
             )  # fmt: skip
             for seed, metric, p, selection, score, initial, stop in product(
                 self.seeds, self.metrics, self.p, self.selection, self.score, self.initial, self.stops
@@ -161,9 +161,9 @@ class Experiment:
         return plain | {"stops": [str(stop) for stop in self.stops], "recipe": self.recipe.changes()}
 
 
-def names() -> list[str]:
+def experiment_names() -> list[str]:
     """The names of the paper's experiments and our probes, in the order of the table."""
-    return [row["name"] for row in rows()]
+    return [row["name"] for row in table_rows()]
 
 
 @cache
@@ -172,7 +172,7 @@ def experiment(name: str) -> Experiment:
 
     Raises InputError for an unknown one, with the nearest known.
     """
-    for row in rows():
+    for row in table_rows():
         if row["name"] == name:
             recipe = parse_settings(row["recipe"].split())
             return Experiment(
@@ -189,10 +189,10 @@ def experiment(name: str) -> Experiment:
                 stops=tuple(Stop.parse(text) for text in row["stop"].split(";")),
                 recipe=Recipe(**recipe),
             )
-    raise unknown("experiment", name, names())
+    raise unknown("experiment", name, experiment_names())
 
 
-def rows() -> Iterator[dict[str, str]]:
+def table_rows() -> Iterator[dict[str, str]]:
     """The rows of the table of experiments."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
+    with EXPERIMENTS_FILE.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)

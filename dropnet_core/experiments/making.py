@@ -10,7 +10,7 @@ from dropnet_core.basics.errors import InputError
 ALIKE = ("data", "network", "schedule", "recipe", "data_sha256")
 MAY_VARY = ("p", "stop", "selection", "score")  # what an experiment may vary, if its curves are named by it
 CURVE = re.compile(r"(?:/p=(?P<p>[^/@]+))?(?:/(?P<stop>[^@]+))?(?:@(?P<selection>exact|authors))?(?:@(?P<score>\w+))?")
-NAMED = "as its curve says"
+NAMED_BY_CURVE = "as its curve says"
 
 
 def place_of(table: pd.DataFrame, row: int) -> str:
@@ -18,7 +18,7 @@ def place_of(table: pd.DataFrame, row: int) -> str:
     return f"{table.attrs['file']}, line {row + 2}" if "file" in table.attrs else f"row {row}"
 
 
-def named_in_curve(record: Mapping[str, object]) -> set[str] | None:
+def columns_in_curve(record: Mapping[str, object]) -> set[str] | None:
     """Which of the columns that may vary a row's curve names; None if the name is no curve of this row.
 
     `Experiment.curve` makes these names: the metric, the first weights unless rewound, then what varies.
@@ -40,26 +40,26 @@ def agree(text: str, value: object) -> bool:
         return False
 
 
-def making(table: pd.DataFrame) -> pd.DataFrame:
+def shared_settings(table: pd.DataFrame) -> pd.DataFrame:
     """The columns in which all rows of an experiment agree; what its curves name varies, and is replaced by words."""
     found = table[[*ALIKE, *MAY_VARY]].astype(object)
     found["p"] = [f"{float(p):.9g}" for p in found["p"]]
     columns = ["curve", "metric", "initial", *MAY_VARY]
     for _, rows in table.groupby(columns, dropna=False, sort=False):
-        for column in named_in_curve(dict(rows.iloc[0])) or ():
-            found.loc[rows.index, column] = NAMED
+        for column in columns_in_curve(dict(rows.iloc[0])) or ():
+            found.loc[rows.index, column] = NAMED_BY_CURVE
     return found
 
 
-def same_making(old: pd.DataFrame, new: pd.DataFrame) -> None:
+def check_same_settings(old: pd.DataFrame, new: pd.DataFrame) -> None:
     """Refuse rows that were not made as the rows of their experiment: another network, data, recipe, stop.
 
     Raises InputError, naming the row, what differs and both values.
     """
     for name, part in new.groupby("experiment", sort=False):
         known = old[old["experiment"] == name]
-        first = making(known.head(1) if len(known) else part.head(1)).iloc[0]
-        own = making(part)
+        first = shared_settings(known.head(1) if len(known) else part.head(1)).iloc[0]
+        own = shared_settings(part)
         for column in own.columns:
             differing = own.index[own[column] != first[column]]
             if len(differing):

@@ -16,34 +16,34 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts, cut_off, shrink
 from dropnet_core.data import DataSet
 from dropnet_core.experiments.experiment import Experiment
-from dropnet_core.experiments.making import place_of, same_making
+from dropnet_core.experiments.making import check_same_settings, place_of
 from dropnet_core.networks.plain import Network
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import LARGEST_SEED, Cycle, Run
 from dropnet_core.stops import Stop
 from dropnet_core.training import status
 
-KEY = [
+KEY_COLUMNS = [
     "experiment", "data", "network", "metric", "p", "schedule", "selection", "score", "initial", "stop",
     "seed", "cycle",
 ]  # fmt: skip
 """The columns that name a row: the run and its cycle."""
 
-PROVENANCE = ["engine", "device", "hardware", "torch", "version", "seconds", "processor_seconds", "created"]
+PROVENANCE_COLUMNS = ["engine", "device", "hardware", "torch", "version", "seconds", "processor_seconds", "created"]
 """Columns that may differ between two makings of the same record."""
 
-LATER = ["processor_seconds"]
+LATER_COLUMNS = ["processor_seconds"]
 """Columns that version 0.1.0 did not write; a file without any such number is written as then."""
 
-WHOLE = ["seed", "cycle", "units_remaining", "epochs", "parameters", "macs"]
+WHOLE_COLUMNS = ["seed", "cycle", "units_remaining", "epochs", "parameters", "macs"]
 """Columns of whole numbers of at least 0."""
 
-FLOAT = ".9g"  # the digits that a file keeps
+FLOAT_FORMAT = ".9g"  # the digits that a file keeps
 
-COLUMNS = [
-    *KEY[:-1], "curve", "cycle", "units_remaining", "fraction_remaining", "units_per_layer",
+RECORD_COLUMNS = [
+    *KEY_COLUMNS[:-1], "curve", "cycle", "units_remaining", "fraction_remaining", "units_per_layer",
     "train_accuracy", "validation_accuracy", "test_accuracy", "train_loss", "validation_loss", "test_loss",
-    "best_test_accuracy", "epochs", "parameters", "macs", "status", "recipe", "data_sha256", *PROVENANCE,
+    "best_test_accuracy", "epochs", "parameters", "macs", "status", "recipe", "data_sha256", *PROVENANCE_COLUMNS,
 ]  # fmt: skip
 
 
@@ -52,14 +52,14 @@ def records(
 ) -> pd.DataFrame:
     """The rows of these cycles, in the order of the runs. Accuracies lie between 0 and 1."""
     rows = [
-        row(experiment, run, number, cycle, network, data)
+        record_of(experiment, run, number, cycle, network, data)
         for run in experiment.runs()
         for number, cycle in enumerate(cycles.get(run, []))
     ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=RECORD_COLUMNS)
 
 
-def row(
+def record_of(
     experiment: Experiment, run: Run, number: int, cycle: Cycle, network: Network, data: DataSet
 ) -> dict[str, object]:
     """One record."""
@@ -114,13 +114,12 @@ def run_of(record: Mapping[str, Any], stop: Stop, recipe: Recipe) -> Run:
     p = None if math.isnan(record["p"]) else float(record["p"])
     if record["schedule"] == "one_unit" and p is not None:
         raise InputError(f"where one unit goes there is no p, and here it is {p}")
-    return Run(
-        record["experiment"], record["data"], record["network"], record["metric"], int(record["seed"]),
-        record["selection"], p, record["schedule"], record["score"], record["initial"], stop, recipe,
-    )  # fmt: skip
+    names = "experiment data network metric selection schedule score initial".split()
+    words = {name: record[name] for name in names}
+    return Run(**words, seed=int(record["seed"]), p=p, stop=stop, recipe=recipe)
 
 
-def write(table: pd.DataFrame, file: Path) -> None:
+def write_records(table: pd.DataFrame, file: Path) -> None:
     """Write records as CSV, whole or not at all. Floats keep nine digits.
 
     Raises InputError if the folder cannot be written.
@@ -128,8 +127,8 @@ def write(table: pd.DataFrame, file: Path) -> None:
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        known = table.drop(columns=[column for column in LATER if table[column].isna().all()])
-        known.to_csv(part, index=False, lineterminator="\n", float_format=f"%{FLOAT}")
+        known = table.drop(columns=[column for column in LATER_COLUMNS if table[column].isna().all()])
+        known.to_csv(part, index=False, lineterminator="\n", float_format=f"%{FLOAT_FORMAT}")
         os.replace(part, file)
     except OSError as error:
         with suppress(OSError):
@@ -150,7 +149,7 @@ def check_name(name: str) -> None:
         )
 
 
-def read(file: Path) -> pd.DataFrame:
+def read_records(file: Path) -> pd.DataFrame:
     """Records from CSV.
 
     The table remembers its file (`place_of`). Raises InputError, naming file and line, for a missing column, a line of
@@ -161,24 +160,24 @@ def read(file: Path) -> pd.DataFrame:
             header, *body = list(csv.reader(lines)) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} cannot be read as a table of records ({error})") from error
-    if missing := [column for column in COLUMNS if column not in [*header, *LATER]]:
+    if missing := [column for column in RECORD_COLUMNS if column not in [*header, *LATER_COLUMNS]]:
         raise InputError(f"{file}, line 1: the column '{missing[0]}' is missing; these are no records of this version")
     for number, line in enumerate(body, start=2):
         if len(line) != len(header):
             raise InputError(f"{file}, line {number}: {len(line)} values instead of {len(header)}; the file is damaged")
-    table = pd.DataFrame(body, columns=header).reindex(columns=COLUMNS, fill_value="")
+    table = pd.DataFrame(body, columns=header).reindex(columns=RECORD_COLUMNS, fill_value="")
     table.attrs["file"] = str(file)
     for column in numeric_columns():
         numbers, kind = pd.to_numeric(table[column], errors="coerce"), "number"
         bad = numbers.isna() & ~table[column].str.lower().isin(["", "nan"])
-        if column in WHOLE:
+        if column in WHOLE_COLUMNS:
             bad, kind = ~table[column].map(is_whole), "whole number of at least 0"
         if bad.any():
             at = int(bad.to_numpy().argmax())
             said = f"'{table[column][at]}' is no {kind} for {column}; the file is damaged"
             raise InputError(f"{place_of(table, at)}: {said}")
         table[column] = numbers
-    repeated = table.duplicated(KEY)
+    repeated = table.duplicated(KEY_COLUMNS)
     if repeated.any():
         at = int(repeated.to_numpy().argmax())
         raise InputError(f"{file}, line {at + 2}: this run and cycle stands there already; delete one of the two lines")
@@ -192,55 +191,55 @@ def is_whole(text: str) -> bool:
 
 def numeric_columns() -> list[str]:
     """The columns that hold numbers."""
-    words = set(KEY) - {"p", "seed", "cycle"} | set(PROVENANCE) - {"seconds", "processor_seconds"}
+    words = set(KEY_COLUMNS) - {"p", "seed", "cycle"} | set(PROVENANCE_COLUMNS) - {"seconds", "processor_seconds"}
     words |= {"curve", "units_per_layer", "status", "recipe", "data_sha256"}
-    return [column for column in COLUMNS if column not in words]
+    return [column for column in RECORD_COLUMNS if column not in words]
 
 
-def equal(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
+def same_records(a: pd.DataFrame, b: pd.DataFrame) -> pd.Series:
     """For two tables of the same length, whether each row is the same record: equal in all but provenance.
 
     Numbers are compared by the digits that a file keeps.
     """
-    same = [column for column in COLUMNS if column not in PROVENANCE]
-    return (as_written(a[same]) == as_written(b[same])).all(axis=1)
+    same = [column for column in RECORD_COLUMNS if column not in PROVENANCE_COLUMNS]
+    return (file_texts(a[same]) == file_texts(b[same])).all(axis=1)
 
 
-def as_written(table: pd.DataFrame) -> pd.DataFrame:
+def file_texts(table: pd.DataFrame) -> pd.DataFrame:
     """The rows, counted from 0, as the texts that stand for them in a file."""
     texts = {
-        name: [format(value, FLOAT) if isinstance(value, float) else str(value) for value in column.tolist()]
+        name: [format(value, FLOAT_FORMAT) if isinstance(value, float) else str(value) for value in column.tolist()]
         for name, column in table.items()
     }
     return pd.DataFrame(texts, columns=table.columns, dtype=str)
 
 
-def merge(old: pd.DataFrame, new: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
+def merge_tables(old: pd.DataFrame, new: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
     """Old rows and those of the new tables whose key is not there yet; and how many unequal ones stayed out.
 
-    Raises InputError as `same_making` does.
+    Raises InputError as `check_same_settings` does.
     """
     merged, refused = old, 0
     for table in new:
-        same_making(merged, table)
-        keys, table_keys = (pd.MultiIndex.from_frame(as_written(t[KEY])) for t in (merged, table))
+        check_same_settings(merged, table)
+        keys, table_keys = (pd.MultiIndex.from_frame(file_texts(t[KEY_COLUMNS])) for t in (merged, table))
         both = table_keys.isin(keys)
         ours = merged.set_axis(keys, axis=0).loc[table_keys[both]]
-        refused += int((~equal(ours, table[both])).sum())
+        refused += int((~same_records(ours, table[both])).sum())
         rows = [part for part in (merged, table[~both]) if len(part)]
         merged = pd.concat(rows, ignore_index=True) if rows else merged
     return merged, refused
 
 
 @dataclass(frozen=True)
-class Seen:
+class CyclePoint:
     """A cycle as a stop looks at it."""
 
     fraction_remaining: float
     validation_accuracy: float
 
 
-def trainings(table: pd.DataFrame) -> pd.DataFrame:
+def distinct_trainings(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with each training once: the unpruned network of a seed stands in the rows of all metrics."""
     return table.drop_duplicates(["seed", "created", "seconds", "test_loss"])
 
@@ -251,39 +250,39 @@ def core_seconds(table: pd.DataFrame) -> pd.Series:
     return table["processor_seconds"].where(table["device"] == "cpu").fillna(table["seconds"])
 
 
-def returned(table: pd.DataFrame) -> pd.DataFrame:
+def returned_records(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each run: the cycle that Algorithm 1 returns, in the run's reading of kappa (`Stop.result`).
 
     A run that stops at a fraction or a number of cycles returns its last one.
     """
     rows = []
-    for _, run in table.groupby(KEY[:-1], dropna=False, sort=False):
+    for _, run in table.groupby(KEY_COLUMNS[:-1], dropna=False, sort=False):
         run = run.sort_values("cycle")
-        rows.append(run.iloc[Stop.parse(run["stop"].iloc[0]).result(seen(run))])
+        rows.append(run.iloc[Stop.parse(run["stop"].iloc[0]).result(cycle_points(run))])
     return pd.DataFrame(rows, columns=table.columns).reset_index(drop=True)
 
 
-def seen(run: pd.DataFrame) -> list[Seen]:
+def cycle_points(run: pd.DataFrame) -> list[CyclePoint]:
     """The rows of one run, in the order of its cycles, as a stop looks at them."""
     columns = run[["fraction_remaining", "validation_accuracy"]].astype(float)
-    return [Seen(*values) for values in columns.itertuples(index=False)]
+    return [CyclePoint(*values) for values in columns.itertuples(index=False)]
 
 
-def complete(table: pd.DataFrame) -> int:
+def complete_runs(table: pd.DataFrame) -> int:
     """How many runs of these records have all their cycles, judged by their own rows."""
-    return sum(reached_its_stop(run) for _, run in table.groupby(KEY[:-1], dropna=False, sort=False))
+    return sum(is_complete(run) for _, run in table.groupby(KEY_COLUMNS[:-1], dropna=False, sort=False))
 
 
-def reached_its_stop(run: pd.DataFrame) -> bool:
+def is_complete(run: pd.DataFrame) -> bool:
     """Whether the rows of one run go from cycle 0 to its end (`has_ended`)."""
     run = run.sort_values("cycle")
     if run["cycle"].tolist() != list(range(len(run))):
         return False
     last = dict(run.iloc[-1])
-    return has_ended(Stop.parse(last["stop"]), seen(run), last)
+    return has_ended(Stop.parse(last["stop"]), cycle_points(run), last)
 
 
-def has_ended(stop: Stop, cycles: Sequence[Seen], last: Mapping[str, Any]) -> bool:
+def has_ended(stop: Stop, cycles: Sequence[CyclePoint], last: Mapping[str, Any]) -> bool:
     """Whether a run ends with the last of these cycles, whose record is `last`: its stop says so, or it cannot go on.
 
     A loss that is not finite ends a rewound run alone: a control follows the losses of the rewound one.

@@ -12,21 +12,21 @@ import pandas as pd
 
 from dropnet_core.basics.provenance import rounding
 from dropnet_core.experiments.records import (
-    COLUMNS,
+    RECORD_COLUMNS,
     cannot_write,
     check_name,
-    complete,
+    complete_runs,
     core_seconds,
-    merge,
-    read,
-    trainings,
-    write,
+    distinct_trainings,
+    merge_tables,
+    read_records,
+    write_records,
 )
 from dropnet_core.experiments.settings import seeds_text
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergeReport:
     """What became of rows that were merged into a file.
 
     added      rows that were not there
@@ -53,10 +53,10 @@ def file_of(experiment: str, folder: Path) -> Path:
     return folder / f"{experiment}.csv"
 
 
-def earlier(experiment: str, folder: Path) -> pd.DataFrame:
+def stored_records(experiment: str, folder: Path) -> pd.DataFrame:
     """The records of an experiment in this folder, perhaps none. Raises InputError if the file is damaged."""
     file = file_of(experiment, folder)
-    return read(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+    return read_records(file) if file.exists() else pd.DataFrame(columns=RECORD_COLUMNS)
 
 
 def check_writable(folder: Path) -> None:
@@ -69,7 +69,7 @@ def check_writable(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
-def add(tables: Iterable[pd.DataFrame], folder: Path) -> list[Merged]:
+def add_records(tables: Iterable[pd.DataFrame], folder: Path) -> list[MergeReport]:
     """Merge records into the files of their experiments. Nothing is written unless all of it can be merged.
 
     Raises InputError if a file is damaged, if rows belong to another experiment of the same name, or if the
@@ -96,16 +96,16 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(handle)  # which ends the lock
 
 
-def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[Merged]:
-    before = {name: earlier(name, folder) for name in parts}
-    merged = {name: merge(before[name], new) for name, new in parts.items()}
+def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[MergeReport]:
+    before = {name: stored_records(name, folder) for name in parts}
+    merged = {name: merge_tables(before[name], new) for name, new in parts.items()}
     done = []
     for name, (after, refused) in merged.items():
         file, added = file_of(name, folder), len(after) - len(before[name])
         if added:
-            write(after, file)
+            write_records(after, file)
         already = sum(map(len, parts[name])) - added - refused
-        done.append(Merged(file, added, already, refused, roundings(after)))
+        done.append(MergeReport(file, added, already, refused, roundings(after)))
     return done
 
 
@@ -115,7 +115,7 @@ def roundings(table: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted({rounding(engine, hardware) for engine, hardware in makers}))
 
 
-def summary(folder: Path) -> pd.DataFrame:
+def results_summary(folder: Path) -> pd.DataFrame:
     """One row for each experiment with records in this folder.
 
     Columns: experiment, seeds ("0-14"), cycles (the most of any run), rows, runs, complete (runs that reached
@@ -124,11 +124,11 @@ def summary(folder: Path) -> pd.DataFrame:
     """
     rows = []
     for file in sorted(folder.glob("*.csv")):
-        table = read(file)
+        table = read_records(file)
         if table.empty:
             continue
         days = table["created"].str[:10]
-        distinct = trainings(table)
+        distinct = distinct_trainings(table)
         rows.append(
             {
                 "experiment": table["experiment"].iloc[0],
@@ -136,7 +136,7 @@ def summary(folder: Path) -> pd.DataFrame:
                 "cycles": int(table["cycle"].max()) + 1,
                 "rows": len(table),
                 "runs": int((table["cycle"] == 0).sum()),
-                "complete": complete(table),
+                "complete": complete_runs(table),
                 "trainings": len(distinct),
                 "hours": float(core_seconds(distinct).sum()) / 3600,
                 "time": time_spent(distinct),

@@ -7,8 +7,8 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.runs import LARGEST_SEED, MOST_RUNS
 from dropnet_core.stops import Stop
 
-LISTS = ("metrics", "selection", "score", "initial")
-WHOLE = ("batch_size", "max_epochs", "patience", "size")
+LIST_SETTINGS = ("metrics", "selection", "score", "initial")
+WHOLE_SETTINGS = ("batch_size", "max_epochs", "patience", "size")
 
 
 def parse_settings(words: list[str]) -> dict[str, Any]:
@@ -32,15 +32,15 @@ def parse_settings(words: list[str]) -> dict[str, Any]:
 
 def parse_value(name: str, text: str) -> Any:
     """The value of a setting from its text. Raises InputError, with an example, for one that does not fit."""
-    if name in (*LISTS, "p", "stops") and not all(part.strip() for part in text.split(",")):
+    if name in (*LIST_SETTINGS, "p", "stops") and not all(part.strip() for part in text.split(",")):
         raise InputError(f"'{text}' is no value for {name}: a value is missing at one of its commas; leave that out")
     if name == "seeds":
         return parse_seeds(text)
     if name == "stops":
         return tuple(Stop.parse(part) for part in text.split(","))
-    if name in LISTS:
+    if name in LIST_SETTINGS:
         return tuple(text.split(","))
-    if name in WHOLE:
+    if name in WHOLE_SETTINGS:
         if not (text.isascii() and text.isdecimal() and len(text) < 10):
             raise InputError(f"'{text}' is no value for {name}: a whole number in plain digits, such as {name}=32")
         return int(text)

@@ -6,7 +6,7 @@ import torch
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.plural import counted
 from dropnet_core.data import DataSet, pixels
-from dropnet_core.data.augmentation import ROTATION, SHIFT, ZOOM, affine_maps, draws, moved
+from dropnet_core.data.augmentation import ROTATION, SHIFT, ZOOM, affine_maps, draws, warp_images
 from dropnet_core.figures.charts import RC, Chart, chart
 
 WIDTH, TITLES = 6.4, 0.35  # inches
@@ -29,7 +29,7 @@ def augmented_samples(data: DataSet, samples: int | None = None, epochs: int = 5
     shown = [images]
     for epoch in range(epochs):
         drawn = draws(seed, epoch, len(labels))[rows.numpy()]
-        shown.append(moved(images, affine_maps(drawn, *data.shape[1:])))
+        shown.append(warp_images(images, affine_maps(drawn, *data.shape[1:])))
     tile = WIDTH / len(shown)
     with matplotlib.rc_context(RC):
         made = chart(WIDTH, tile * samples * data.shape[1] / data.shape[2] + TITLES, in_words(data, samples, epochs))

@@ -15,11 +15,11 @@ import pandas as pd
 from scipy import stats as scipy_stats
 
 from dropnet_core.analysis import published
-from dropnet_core.analysis.stats import LEVEL, check
+from dropnet_core.analysis.stats import LEVEL, check_averageable
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
 from dropnet_core.experiments import results
-from dropnet_core.experiments.experiment import names, rows
+from dropnet_core.experiments.experiment import experiment_names, table_rows
 from dropnet_core.figures.curve_styles import METRICS, Line, label, styles, taken_apart
 from dropnet_core.figures.descriptions import PANELS, QUANTITIES, SIZES, figures_in_words
 
@@ -74,10 +74,10 @@ class Explorer:
 
 def entries(folder: Path) -> Iterator[Plain]:
     """The experiments with curves, those of the table first, as plain values for the script."""
-    table = {row["name"]: row for row in rows()}
+    table = {row["name"]: row for row in table_rows()}
     others = sorted(file.stem for file in folder.glob("*.csv") if file.stem not in table)
-    for name in [*names(), *others]:
-        records = results.earlier(name, folder)
+    for name in [*experiment_names(), *others]:
+        records = results.stored_records(name, folder)
         row = table.get(name) or {"data": "", "network": "", "figures": ""}
         ours = ours_of(records) if len(records) and records["curve"].nunique() <= MOST else {}
         theirs = theirs_of(name)
@@ -111,7 +111,7 @@ def ours_of(records: pd.DataFrame) -> dict[str, Plain]:
 
     The means and Student's intervals of `stats.summarise`, all at once. One seed has no interval: null.
     """
-    check(records, SHOWN[0])
+    check_averageable(records, SHOWN[0])
     kept = ["units_remaining", "parameters", "macs", *SHOWN]
     groups = records.assign(dead=records["status"] != "ok").groupby(["curve", "cycle"], sort=False)
     means, deviations, counts, dead = (

@@ -52,7 +52,7 @@ def accuracy_curves(
     """One quantity of one experiment against what remains of the network, in the paper's form.
 
     records     rows of one experiment; a curve is the mean over its seeds
-    quantity    any of `stats.QUANTITIES`
+    quantity    any of `stats.QUANTITY_COLUMNS`
     x           fraction_remaining, units_remaining, parameters or macs, on a reversed logarithmic axis; the
                 last two are means over the seeds
     interval    what the band shows: "paper", "t", "bootstrap", or None for no band; one seed has none
@@ -60,7 +60,7 @@ def accuracy_curves(
     published   the table of `published.curves` to lay over as open markers. How many parameters the published
                 networks had left is not known, so on the last two axes nothing is laid over.
 
-    Raises InputError for unknown names and for records that cannot be averaged (`stats.check`).
+    Raises InputError for unknown names and for records that cannot be averaged (`stats.check_averageable`).
     """
     overlay = _drawable(published, x)
     with matplotlib.rc_context(RC):

@@ -13,15 +13,15 @@ import pandas as pd
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import results_folder
 from dropnet_core.experiments import plausible, results
-from dropnet_core.experiments.experiment import experiment, names
-from dropnet_core.experiments.making import place_of, same_making
-from dropnet_core.experiments.records import identity, read
+from dropnet_core.experiments.experiment import experiment, experiment_names
+from dropnet_core.experiments.making import check_same_settings, place_of
+from dropnet_core.experiments.records import identity, read_records
 from dropnet_core.experiments.settings import parse_seeds, parse_settings
 from dropnet_core.pages.overview import listing, report
 from dropnet_core.running.forecast import forecast
-from dropnet_core.running.run import Prepared, check_limits
+from dropnet_core.running.run import PreparedExperiment, check_limits
 from dropnet_core.running.store import Store
-from dropnet_core.running.verification import by_lot, confirmed_name, not_there, verify
+from dropnet_core.running.verification import missing_parts, name_matches, random_rows, verify
 
 SHOWN = 10  # lines or names at the most, where there may be thousands
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
@@ -39,9 +39,9 @@ def run(arguments: Namespace) -> int:
     folder = arguments.out or results_folder()
     results.check_writable(folder)
     store = Store(arguments.store)
-    prepared = Prepared.of(planned, arguments.engine, arguments.device, arguments.workers)
+    prepared = PreparedExperiment.of(planned, arguments.engine, arguments.device, arguments.workers)
     made = pd.DataFrame([identity(planned, each) for each in planned.runs()])
-    same_making(results.earlier(planned.name, folder), made.assign(data_sha256=prepared.data.sha256))
+    check_same_settings(results.stored_records(planned.name, folder), made.assign(data_sha256=prepared.data.sha256))
     if arguments.dry_run:
         print(forecast(prepared, store, arguments.workers))
         return 0
@@ -54,14 +54,14 @@ def run(arguments: Namespace) -> int:
     print(f"{planned.name}: {complete:,} of {runs:,} runs complete")
     if found := prepared.from_store(board):
         print(found)
-    tell(results.add([prepared.records(board.cycles)], folder))
+    tell(results.add_records([prepared.records(board.cycles)], folder))
     if complete < runs:
         why = "interrupted" if interrupted else "the time budget is used up"
         print(f"{why}; the same command goes on from here")
     return INTERRUPTED if interrupted else 0
 
 
-def tell(merged: Sequence[results.Merged]) -> None:
+def tell(merged: Sequence[results.MergeReport]) -> None:
     """Print what became of merged rows."""
     for part in merged:
         print(part)
@@ -83,10 +83,10 @@ def status(arguments: Namespace) -> int:
 
 def merge(arguments: Namespace) -> int:
     """Merge files of records into the folder of results."""
-    tables = [read(file) for file in arguments.files]
+    tables = [read_records(file) for file in arguments.files]
     for table in tables:
-        plausible.check(table)
-    tell(results.add(tables, arguments.out or results_folder()))
+        plausible.check_plausible(table)
+    tell(results.add_records(tables, arguments.out or results_folder()))
     return 0
 
 
@@ -94,7 +94,7 @@ def verify_(arguments: Namespace) -> int:
     """Compute rows again. Returns 1 if a row is wrong: on any machine, or beside what this kind of machine makes."""
     if arguments.rows < 1:
         raise InputError(f"--rows is a whole number of at least 1, not {arguments.rows}")
-    table, settings = read(arguments.file), parse_settings(arguments.set)
+    table, settings = read_records(arguments.file), parse_settings(arguments.set)
     if table.empty:
         raise InputError(f"{arguments.file} holds no rows; there is nothing to verify")
     if found := plausible.faults(table):
@@ -103,7 +103,7 @@ def verify_(arguments: Namespace) -> int:
         print(f"{len(found)} of {len(table)} rows cannot come from any run: the file has been changed")
         return 1
     verdicts = []
-    for verdict in verify(by_lot(table, arguments.rows, arguments.seed), settings):
+    for verdict in verify(random_rows(table, arguments.rows, arguments.seed), settings):
         print(verdict, flush=True)
         verdicts.append(verdict)
     unequal = [verdict for verdict in verdicts if verdict.grade != "equal"]
@@ -121,14 +121,14 @@ def verify_(arguments: Namespace) -> int:
 
 def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> bool:
     """Say what the records of one experiment lack, and whether they bear the right name."""
-    if missing := not_there(table):
+    if missing := missing_parts(table):
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         print(f"not in the file, never run or deleted: {'; '.join(missing[:SHOWN])}{more}")
     name = table["experiment"].iloc[0]
-    if file.stem != name and file.stem.partition("+")[0] in names():
+    if file.stem != name and file.stem.partition("+")[0] in experiment_names():
         print(f"the file is named after the experiment '{file.stem}', and its rows after '{name}'")
         return False
-    confirmed = confirmed_name(table, settings)
+    confirmed = name_matches(table, settings)
     if confirmed is None:
         print(
             f"the name '{name}' cannot be confirmed from these rows alone; repeat all --set of the run, "

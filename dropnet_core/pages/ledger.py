@@ -7,9 +7,9 @@ import pandas as pd
 
 from dropnet_core.basics.places import results_folder
 from dropnet_core.basics.plural import counted
-from dropnet_core.experiments.experiment import experiment, rows
-from dropnet_core.experiments.records import core_seconds, read, trainings
-from dropnet_core.experiments.results import summary, time_spent
+from dropnet_core.experiments.experiment import experiment, table_rows
+from dropnet_core.experiments.records import core_seconds, distinct_trainings, read_records
+from dropnet_core.experiments.results import results_summary, time_spent
 from dropnet_core.pages.overview import trainings as ahead_in_words
 
 COMPLETE, IN_PART, NOT_RUN = "complete", "in part", "not yet run"
@@ -21,14 +21,14 @@ def ledger(folder: Path | None = None) -> pd.DataFrame:
     """One row for each experiment of the table, then for any other one with records in the folder.
 
     Columns: experiment, figures (of the paper; "" without one), state (a name in `STATES`), planned (runs by the
-    table; 0 for others), ahead (what a full run takes), and those of `results.summary`, which are
+    table; 0 for others), ahead (what a full run takes), and those of `results.results_summary`, which are
     empty where there are no records. `folder` is the project's results by default.
 
     Raises InputError for a damaged file of records.
     """
-    done = summary(folder or results_folder()).set_index("experiment")
+    done = results_summary(folder or results_folder()).set_index("experiment")
     made = []
-    for row in rows():
+    for row in table_rows():
         planned = experiment(row["name"])
         ahead, count = ahead_in_words(planned), len(planned.runs())
         state = NOT_RUN
@@ -46,8 +46,8 @@ def ledger(folder: Path | None = None) -> pd.DataFrame:
 
 def once(folder: Path | None = None) -> pd.DataFrame:
     """The records of all experiments with each training once, also where experiments share it."""
-    tables = [table for file in sorted((folder or results_folder()).glob("*.csv")) if len(table := read(file))]
-    return trainings(pd.concat(tables, ignore_index=True)) if tables else pd.DataFrame()
+    tables = [table for file in sorted((folder or results_folder()).glob("*.csv")) if len(table := read_records(file))]
+    return distinct_trainings(pd.concat(tables, ignore_index=True)) if tables else pd.DataFrame()
 
 
 def cost(folder: Path | None = None) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 from IPython.core.getipython import get_ipython
 
-from dropnet_core.analysis.stats import INTERVALS, QUANTITIES
+from dropnet_core.analysis.stats import INTERVAL_METHODS, QUANTITY_COLUMNS
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
 from dropnet_core.basics.plural import counted
-from dropnet_core.experiments.experiment import names
-from dropnet_core.experiments.records import read, trainings
+from dropnet_core.experiments.experiment import experiment_names
+from dropnet_core.experiments.records import distinct_trainings, read_records
 from dropnet_core.experiments.results import time_spent
 from dropnet_core.figures.descriptions import SIZES
 from dropnet_core.stops import Stop
@@ -108,14 +108,14 @@ def check_file(file: str) -> None:
 
 def with_records() -> list[str]:
     """The experiments of the table, and others whose records are among the results."""
-    return [*names(), *(file.stem for file in results_folder().glob("*.csv"))]
+    return [*experiment_names(), *(file.stem for file in results_folder().glob("*.csv"))]
 
 
 CHECKS: dict[str, Callable[[Any], object]] = {
-    "interval": one_of("interval", lambda: list(INTERVALS)),
+    "interval": one_of("interval", lambda: list(INTERVAL_METHODS)),
     "paper": one_of("experiment", with_records),
     "fixed": one_of("experiment", with_records),
-    "quantity": one_of("quantity", lambda: QUANTITIES),
+    "quantity": one_of("quantity", lambda: QUANTITY_COLUMNS),
     "x": one_of("x axis", lambda: list(SIZES)),
     "lowest": lambda value: Stop("fraction", value),
     "fractions": between("fractions", 0, 1),
@@ -179,7 +179,7 @@ def earlier_records(experiment: str) -> pd.DataFrame | None:
     Raises InputError if the file is damaged, naming it and the line.
     """
     file = results_folder() / f"{experiment}.csv"
-    return read(file) if file.is_file() else None
+    return read_records(file) if file.is_file() else None
 
 
 def provenance(records: pd.DataFrame) -> str:
@@ -188,7 +188,7 @@ def provenance(records: pd.DataFrame) -> str:
     def listed(column: str) -> str:
         return ", ".join(dict.fromkeys(records[column].astype(str)))
 
-    distinct = trainings(records)
+    distinct = distinct_trainings(records)
     days = sorted({created[:10] for created in records["created"]})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     seeds = records["seed"].nunique()

@@ -8,8 +8,8 @@ import pandas as pd
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.plural import counted
 from dropnet_core.data import DATA_SETS
-from dropnet_core.experiments.experiment import Experiment, experiment, rows
-from dropnet_core.experiments.results import summary
+from dropnet_core.experiments.experiment import Experiment, experiment, table_rows
+from dropnet_core.experiments.results import results_summary
 from dropnet_core.experiments.settings import seeds_text
 from dropnet_core.networks.plain import describe
 from dropnet_core.running.forecast import ahead
@@ -31,8 +31,8 @@ def trainings(planned: Experiment) -> str:
 
 def listing(folder: Path) -> Iterator[str]:
     """The experiments of the table, a few lines each, with the seeds that have records in this folder."""
-    done = {row["experiment"]: row for row in summary(folder).to_dict("records")}
-    for row in rows():
+    done = {row["experiment"]: row for row in results_summary(folder).to_dict("records")}
+    for row in table_rows():
         planned = experiment(row["name"])
         stops = [str(stop) for stop in planned.stops]
         until = ", ".join(stops) if len(stops) <= 3 else f"{len(stops)} stops, {stops[0]} to {stops[-1]}"
@@ -54,8 +54,8 @@ def listing(folder: Path) -> Iterator[str]:
 
 def report(folder: Path) -> Iterator[str]:
     """What the records in this folder are: those of the table's experiments, then any others."""
-    done = {str(row["experiment"]): row for _, row in summary(folder).iterrows()}
-    names = [row["name"] for row in rows()]
+    done = {str(row["experiment"]): row for _, row in results_summary(folder).iterrows()}
+    names = [row["name"] for row in table_rows()]
     for name in [*names, *(other for other in done if other not in names)]:
         if name not in done:
             yield f"{name}: not yet run"

@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import display
 
 from dropnet_core.analysis import published, stats
-from dropnet_core.experiments.making import same_making
+from dropnet_core.experiments.making import check_same_settings
 from dropnet_core.figures import plots
 from dropnet_core.pages.notebook import PAGE_WIDTH, earlier_records, provenance
 
@@ -32,8 +32,8 @@ def show(experiment: str, interval: str = "t") -> None:
         print(not_run(experiment))
         return
     print(provenance(records))
-    if (seeds := records["seed"].nunique()) < published.SEEDS:
-        print(f"So far {seeds} of {published.SEEDS} seeds.")
+    if (seeds := records["seed"].nunique()) < published.PUBLISHED_SEEDS:
+        print(f"So far {seeds} of {published.PUBLISHED_SEEDS} seeds.")
     display(plots.accuracy_curves(records, interval=interval, published=published.curves(experiment)))
     agreement = published.agreement(published.compare(records, experiment))
     if len(agreement):
@@ -56,7 +56,7 @@ def differences(
     pairs    heading -> (curve, curve that is subtracted), compared seed by seed
 
     One row for each fraction remaining, interpolated; blank where no seed has both curves. A pair of which
-    a curve is missing has no column. Raises InputError for records that cannot be averaged (`stats.check`).
+    a curve is missing has no column. Raises InputError for records that cannot be averaged (`stats.check_averageable`).
     """
     there = set(records["curve"])
     columns: dict[str, list[str]] = {title: [] for title, pair in pairs.items() if there.issuperset(pair)}
@@ -86,5 +86,5 @@ def score_and_allocation(network: str) -> pd.DataFrame | None:
     if control is None or paper is None:
         return control
     chance = paper[paper["curve"] == "random_layer"].assign(experiment=f"control-{network}")
-    same_making(control, chance)
+    check_same_settings(control, chance)
     return pd.concat([control, chance], ignore_index=True)

@@ -25,7 +25,7 @@ from dropnet_core.verdicts.verdict import (
     PARTLY_RUN,
     VERDICTS,
 )
-from dropnet_core.verdicts.words import NOT_SHOWN, PARTLY_SHOWN, in_their_words
+from dropnet_core.verdicts.words import NOT_SHOWN, PARTLY_SHOWN, paper_words
 
 FAMILIES = {
     "A": "Two dense layers",
@@ -79,7 +79,7 @@ def claims_table(card: Scorecard, family: str) -> HTML:
     lines = [f"<tr><th>claim</th><th>our runs</th><th>{FIGURES}</th></tr>"]
     for row in rows.itertuples():
         words = f"<b>{row.id}</b> {escape(str(row.statement))}"
-        ours, theirs = badge(str(row.verdict)), badge(str(row.paper), in_their_words(str(row.paper)))
+        ours, theirs = badge(str(row.verdict)), badge(str(row.paper), paper_words(str(row.paper)))
         lines.append(f"<tr><td>{words}</td><td>{ours}</td><td>{theirs}</td></tr>")
         found = {source: groups.get_group(row.id) for source, groups in tests.items() if row.id in groups.groups}
         lines.append(f'<tr class="more"><td colspan="3">{_details(row, found)}</td></tr>')
@@ -162,7 +162,7 @@ def counts_table(card: Scorecard) -> HTML:
     """How many claims have each verdict on our runs, and of how many the paper's own figures show what they say."""
     rows = []
     for said, ours, paper in card.counts().itertuples():
-        theirs = in_their_words(said)
+        theirs = paper_words(said)
         rows.append(
             f'<tr><td>{badge(said)}</td><td class="number">{ours}</td>'
             f'<td>{badge(said, theirs)}</td><td class="number">{paper}</td></tr>'
@@ -233,7 +233,7 @@ def at_a_glance(card: Scorecard) -> Chart:
         axes.set_axis_off()
         for said in VERDICTS:
             symbol, colour = LOOKS[said]
-            theirs = in_their_words(said)
+            theirs = paper_words(said)
             name = f"{symbol} {said}" + ("" if theirs == said else f" / {theirs}")
             axes.scatter([], [], s=130, marker="s", color=colour or "white", edgecolors="#777777", label=name)
         figure.legend_below(axes)
@@ -255,7 +255,7 @@ def _glance_alt_text(families: dict[str, pd.DataFrame]) -> str:
         parts = []
         counts = rows["verdict"].value_counts(sort=False)
         parts.append("our runs: " + ", ".join(f"{number} {said}" for said, number in counts.items()))
-        counts = rows["paper"].map(in_their_words).value_counts(sort=False)
+        counts = rows["paper"].map(paper_words).value_counts(sort=False)
         parts.append(f"{FIGURES}: " + ", ".join(f"{said} for {number}" for said, number in counts.items()))
         said.append(f"{FAMILIES[letter]}. " + "; ".join(parts) + ".")
     return " ".join(said)

@@ -18,7 +18,7 @@ from dropnet_core.engines import engines
 from dropnet_core.engines.memory import images_bytes
 from dropnet_core.experiments.experiment import Experiment
 from dropnet_core.networks.plain import Network
-from dropnet_core.running.run import Prepared
+from dropnet_core.running.run import PreparedExperiment
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
 from dropnet_core.runs import Job, Run
@@ -92,7 +92,7 @@ class Cost:
     gpu_memory: int
 
 
-def measure(prepared: Prepared, jobs: Sequence[Job]) -> Cost:
+def measure(prepared: PreparedExperiment, jobs: Sequence[Job]) -> Cost:
     """Train some of these jobs, small and large, for an epoch and for three on a part of the data."""
     alive = [job for job in jobs if not cut_off(job.network, job.mask)] or jobs  # the others are hardly trained
     by_size = sorted(alive, key=lambda job: job.mask.units_remaining)
@@ -136,7 +136,7 @@ def first_images(data: DataSet, count: int) -> DataSet:
     return DataSet.of(data.name, train, validation, test, data.classes)
 
 
-def forecast(prepared: Prepared, store: Store, workers: int) -> str:
+def forecast(prepared: PreparedExperiment, store: Store, workers: int) -> str:
     """Some lines for a reader: trainings, minutes and memory ahead on this machine."""
     experiment = prepared.experiment
     plan = ahead(experiment, prepared.network, Board(store, prepared.data.sha256, rounding=prepared.rounding))

@@ -27,7 +27,7 @@ from dropnet_core.training import Outcome
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedExperiment:
     """An experiment whose names have been looked up and whose data has been read: it can only work now."""
 
     experiment: Experiment
@@ -36,7 +36,9 @@ class Prepared:
     engine: str
 
     @classmethod
-    def of(cls, experiment: Experiment, engine: str = "auto", device: str = "auto", workers: int = 1) -> "Prepared":
+    def of(
+        cls, experiment: Experiment, engine: str = "auto", device: str = "auto", workers: int = 1
+    ) -> "PreparedExperiment":
         """Look everything up; workers are those that the memory must suffice for.
 
         Raises InputError for what cannot work, before any training.
@@ -124,7 +126,7 @@ def run(
     Raises InputError for anything that cannot work, before any training.
     """
     deadline = check_limits(workers, minutes)
-    prepared = Prepared.of(experiment, engine, device, workers)
+    prepared = PreparedExperiment.of(experiment, engine, device, workers)
     board = prepared.board(Store() if store is None else store, deadline)
     prepared.train(board, workers)
     return prepared.records(board.cycles)

@@ -10,7 +10,7 @@ from dropnet_core.compaction import compact
 from dropnet_core.experiments.experiment import Experiment
 from dropnet_core.experiments.settings import seeds_text
 from dropnet_core.networks.plain import PlainNetwork, initial_weights
-from dropnet_core.running.run import Prepared
+from dropnet_core.running.run import PreparedExperiment
 from dropnet_core.running.store import Store
 from dropnet_core.training import train
 
@@ -36,7 +36,9 @@ def smaller_network(
             f"the experiment '{experiment.name}' has {counted(len(runs), 'run')} of '{metric}' with seed {seed} that "
             f"rewinds; {remedy}"
         )
-    prepared = Prepared.of(replace(experiment, metrics=(metric,), seeds=(seed,), initial=("rewind",)), device=device)
+    prepared = PreparedExperiment.of(
+        replace(experiment, metrics=(metric,), seeds=(seed,), initial=("rewind",)), device=device
+    )
     board = prepared.board(Store() if store is None else store)
     prepared.train(board)
     ((run, cycles),) = board.cycles.items()

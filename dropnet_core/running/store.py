@@ -16,7 +16,7 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import cache_folder
 from dropnet_core.training import History, Outcome
 
-VARIABLE = "DROPNET_STORE"
+STORE_VARIABLE = "DROPNET_STORE"
 PATIENCE = 60  # seconds to wait for another process that writes
 REMEDIES = {  # beside naming another file
     sqlite3.SQLITE_CORRUPT: "move this one away, for it is damaged; what it held is computed again",
@@ -28,7 +28,7 @@ REMEDIES = {  # beside naming another file
 
 def default_place() -> Path:
     """The store that DROPNET_STORE names, else one in the user's cache folder."""
-    return Path(os.environ.get(VARIABLE) or cache_folder() / "outcomes.sqlite").expanduser()
+    return Path(os.environ.get(STORE_VARIABLE) or cache_folder() / "outcomes.sqlite").expanduser()
 
 
 class Store:
@@ -57,7 +57,7 @@ class Store:
         """The error for a store that cannot be read or written, with the remedy for its cause."""
         cause = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits tell variants of one cause apart
         remedy = f"{REMEDIES[cause]}, or " if cause in REMEDIES else ""
-        another = f"name another file with --store or {VARIABLE}"
+        another = f"name another file with --store or {STORE_VARIABLE}"
         return InputError(f"the store {self.place} cannot be {what} ({error}); {remedy}{another}")
 
     def _try_to_write(self) -> None:
@@ -95,8 +95,8 @@ class Store:
         if entry is None:
             return None
         try:
-            if whole(key, *entry):
-                return decode(entry[2])
+            if is_intact(key, *entry):
+                return decode_outcome(entry[2])
         except (TypeError, KeyError, ValueError):
             pass  # whole, but written by a version whose outcomes have other fields
         warnings.warn(f"entry {key} of the store {self.place} is damaged and will be computed again", stacklevel=2)
@@ -107,10 +107,10 @@ class Store:
 
         Raises InputError if it cannot be written, as on a full disk.
         """
-        content = encode(outcome)
+        content = encode_outcome(outcome)
         try:
             self._database.execute(
-                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (key, sealed(key, content), content)
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (key, entry_checksum(key, content), content)
             )
         except sqlite3.Error as error:
             raise self._failure("written", error) from error
@@ -119,25 +119,26 @@ class Store:
         return int(self._database.execute("SELECT count(*) FROM outcomes").fetchone()[0])
 
     def close(self) -> None:
+        """Close the file; the store cannot be used any more."""
         self._database.close()
 
 
-def sealed(key: str, content: bytes) -> str:
+def entry_checksum(key: str, content: bytes) -> str:
     """The checksum of an entry. It covers the key too, so that no outcome passes for another key's."""
     return hashlib.sha256(key.encode() + content).hexdigest()
 
 
-def whole(key: str, own_key: object, sha256: object, content: object) -> bool:
+def is_intact(key: str, own_key: object, sha256: object, content: object) -> bool:
     """Whether an entry, as it was read, is the one that was put under this key.
 
     Stores of version 0.1.0 have checksums of the content alone.
     """
     if own_key != key.encode() or not isinstance(content, bytes):
         return False
-    return sha256 in (sealed(key, content).encode(), hashlib.sha256(content).hexdigest().encode())
+    return sha256 in (entry_checksum(key, content).encode(), hashlib.sha256(content).hexdigest().encode())
 
 
-def encode(outcome: Outcome) -> bytes:
+def encode_outcome(outcome: Outcome) -> bytes:
     """An outcome as compressed JSON. Python writes floats so that they read back the same, NaN included."""
     plain = asdict(outcome) | {
         "statistics": {name: [layer.tolist() for layer in layers] for name, layers in outcome.statistics.items()}
@@ -145,8 +146,8 @@ def encode(outcome: Outcome) -> bytes:
     return zlib.compress(json.dumps(plain).encode())
 
 
-def decode(content: bytes) -> Outcome:
-    """The outcome that `encode` wrote."""
+def decode_outcome(content: bytes) -> Outcome:
+    """The outcome that `encode_outcome` wrote."""
     plain = json.loads(zlib.decompress(content))
     plain["history"] = History(**plain["history"])
     plain["statistics"] = {

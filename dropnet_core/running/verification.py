@@ -13,26 +13,39 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.provenance import KERNELS, rounding
 from dropnet_core.basics.streams import stream
 from dropnet_core.data import DataSet
-from dropnet_core.experiments.experiment import Experiment, experiment, names
-from dropnet_core.experiments.making import named_in_curve
-from dropnet_core.experiments.plausible import dicts, faults_of_row
-from dropnet_core.experiments.records import COLUMNS, KEY, PROVENANCE, as_written, reached_its_stop, row, run_of
+from dropnet_core.experiments.experiment import Experiment, experiment, experiment_names
+from dropnet_core.experiments.making import columns_in_curve
+from dropnet_core.experiments.plausible import faults_of_row, row_dicts
+from dropnet_core.experiments.records import (
+    KEY_COLUMNS,
+    PROVENANCE_COLUMNS,
+    RECORD_COLUMNS,
+    file_texts,
+    is_complete,
+    record_of,
+    run_of,
+)
 from dropnet_core.recipe import Recipe
-from dropnet_core.running.run import Prepared
+from dropnet_core.running.run import PreparedExperiment
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
 
-MEASURED = [column for column in COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
-EARLIER = {"0.1.0": ("stacked", "compact")}  # engines of earlier versions that are gone, or had steps of their own
-VARIED = {  # setting -> column of its values
+COMPARED_COLUMNS = [column for column in RECORD_COLUMNS if column not in (*KEY_COLUMNS, "curve", *PROVENANCE_COLUMNS)]
+RETIRED_ENGINES = {
+    "0.1.0": ("stacked", "compact")
+}  # engines of earlier versions that are gone, or had steps of their own
+VARIED_COLUMNS = {  # setting -> column of its values
     "metrics": "metric", "p": "p", "selection": "selection", "score": "score", "initial": "initial", "stops": "stop",
 }  # fmt: skip
-ACCURACY, LOSS = 0.002, 0.01  # absolute, relative: how far rounding alone moves a training of the same length
+ACCURACY_TOLERANCE, LOSS_TOLERANCE = (
+    0.002,
+    0.01,
+)  # absolute, relative: how far rounding alone moves a training of the same length
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Recomputation:
     """One row computed again.
 
     name          experiment, curve, seed and cycle, for a reader
@@ -41,7 +54,7 @@ class Verdict:
     differences   column -> (value in the file, value now)
     same_bits     whether both must have the same bits: both were made by the kernels, or by the same engine, hardware,
                   device and versions
-    fault         why no machine can have made the row (`plausible.faults`, `beside_equal_losses`); "" if one can
+    fault         why no machine can have made the row (`plausible.faults`, `unexplained_accuracy`); "" if one can
     """
 
     name: str
@@ -61,13 +74,13 @@ class Verdict:
         return f"{self.name}: {self.grade}" + (f" ({said})" if said else "")
 
 
-def by_lot(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+def random_rows(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     """So many rows of a table, chosen at random; all rows if it has no more."""
     chosen = stream(seed, "verification").permutation(len(table))[:count]
     return table.iloc[sorted(chosen)]
 
 
-def planned_experiment(table: pd.DataFrame, settings: dict[str, Any]) -> Experiment:
+def experiment_of_records(table: pd.DataFrame, settings: dict[str, Any]) -> Experiment:
     """An experiment with the recipe that these records were made by.
 
     A file tells a recipe by its digest only. The recipe tried is that of the table's experiment, or the
@@ -76,7 +89,7 @@ def planned_experiment(table: pd.DataFrame, settings: dict[str, Any]) -> Experim
     """
     first = table.iloc[0]
     name, base = str(first["experiment"]), str(first["experiment"]).partition("+")[0]
-    recipe = experiment(base).recipe if base in names() else Recipe()
+    recipe = experiment(base).recipe if base in experiment_names() else Recipe()
     planned = Experiment(
         name, first["data"], first["network"], (first["metric"],), (0,), (first["selection"],), recipe=recipe
     ).with_settings(settings)
@@ -89,7 +102,7 @@ def planned_experiment(table: pd.DataFrame, settings: dict[str, Any]) -> Experim
     return planned
 
 
-def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None:
+def name_matches(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None:
     """Whether the digits behind the "+" of a changed experiment's name follow from its rows and these settings.
 
     True for a name without such digits. None where it cannot be told: an interrupted run lacks rows, so they need not
@@ -97,38 +110,38 @@ def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None
     """
     first = table.iloc[0]
     name, base = str(first["experiment"]), str(first["experiment"]).partition("+")[0]
-    if base == name or base not in names():
+    if base == name or base not in experiment_names():
         return True
     found = {column: first[column] for column in ("data", "network", "schedule")}
     varied: dict[str, tuple[Any, ...]] = {
-        setting: tuple(dict.fromkeys(table[column])) for setting, column in VARIED.items()
+        setting: tuple(dict.fromkeys(table[column])) for setting, column in VARIED_COLUMNS.items()
     }
     varied["p"] = tuple(None if pd.isna(value) else float(value) for value in table["p"].unique())
     base_experiment = experiment(base)
     planned = base_experiment.variant(found | settings)
     lists = {
         setting: {str(value) if setting == "stops" else value for value in getattr(planned, setting)}
-        for setting in VARIED
+        for setting in VARIED_COLUMNS
     }
-    if name == planned.name and all(lists[setting].issuperset(varied[setting]) for setting in VARIED):
+    if name == planned.name and all(lists[setting].issuperset(varied[setting]) for setting in VARIED_COLUMNS):
         return True
     if name in (base_experiment.variant(each).name for each in (found | varied | settings, found | settings | varied)):
         return True
-    named = set[str]().union(*(named_in_curve(record) or () for record in dicts(table.drop_duplicates("curve"))))
+    named = set[str]().union(*(columns_in_curve(record) or () for record in row_dicts(table.drop_duplicates("curve"))))
     # One value that the curves do not name is the only one: a curve names what has several.
-    several = [setting for setting, column in VARIED.items() if column in (*named, "metric", "initial")]
+    several = [setting for setting, column in VARIED_COLUMNS.items() if column in (*named, "metric", "initial")]
     may_lack = any(lists[setting] != set(varied[setting]) for setting in several)
-    return None if may_lack or not_there(table) else False
+    return None if may_lack or missing_parts(table) else False
 
 
-def not_there(table: pd.DataFrame) -> list[str]:
+def missing_parts(table: pd.DataFrame) -> list[str]:
     """What an experiment's records lack, in words: curves, seeds, runs that other seeds have, ends of runs.
 
     The table of experiments tells which curves there are, and its seeds begin with 0; of an experiment that is not
     there only what lies between its own seeds, or stands in some of them, can be missed.
     """
     name = table["experiment"].iloc[0]
-    planned = experiment(name) if name in names() else None
+    planned = experiment(name) if name in experiment_names() else None
     there = dict.fromkeys(table["curve"])
     curves = dict.fromkeys(map(planned.curve, planned.runs())) if planned else there
     said = [f"{curve}: all its runs" for curve in curves if curve not in there]
@@ -142,12 +155,12 @@ def not_there(table: pd.DataFrame) -> list[str]:
             run = runs.get((curve, seed))
             if run is None:
                 said.append(f"{curve}, seed {seed}: the whole run")
-            elif not reached_its_stop(run):
+            elif not is_complete(run):
                 said.append(f"{curve}, seed {seed}: what follows cycle {run['cycle'].max()}")
     return said
 
 
-def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
+def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Recomputation]:
     """Train the runs of these rows anew, up to each row's cycle, with a fresh store, and compare.
 
     Each row is computed by the engine that made it, or the fastest where that is gone, and on its kind of device if
@@ -155,13 +168,13 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
     """
     alike = ["experiment", "data", "network", "engine", "version", "device"]
     for (_, data, network, engine, version, device), part in rows.groupby(alike, sort=False):
-        own = replace(planned_experiment(part, settings), data=str(data), network=str(network))
-        by = "auto" if engine in EARLIER.get(str(version), ()) else str(engine)
-        prepared = Prepared.of(own, by, "auto" if device == "cuda" else "cpu")
+        own = replace(experiment_of_records(part, settings), data=str(data), network=str(network))
+        by = "auto" if engine in RETIRED_ENGINES.get(str(version), ()) else str(engine)
+        prepared = PreparedExperiment.of(own, by, "auto" if device == "cuda" else "cpu")
         if set(part["data_sha256"]) != {prepared.data.sha256}:
             raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
         # As far as each row's cycle.
-        runs = [run_of(record, Stop("cycles", record["cycle"] + 1), own.recipe) for record in dicts(part)]
+        runs = [run_of(record, Stop("cycles", record["cycle"] + 1), own.recipe) for record in row_dicts(part)]
         wrong = {row: next(faults_of_row(dict(record), prepared.network), "") for row, record in part.iterrows()}
         with tempfile.TemporaryDirectory() as folder:
             board = Board(Store(Path(folder) / "verification.sqlite"), prepared.data.sha256)
@@ -171,22 +184,22 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
         for run, (line, record) in zip(runs, part.iterrows(), strict=True):
             number, cycles = int(record["cycle"]), board.cycles[run]
             last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
-            again = row(own, run, last, cycles[last], prepared.network, prepared.data)
-            yield compared(record, pd.Series(again), wrong[line], own.recipe, prepared.data)
+            again = record_of(own, run, last, cycles[last], prepared.network, prepared.data)
+            yield compare_record(record, pd.Series(again), wrong[line], own.recipe, prepared.data)
 
 
-def compared(record: pd.Series, again: pd.Series, fault: str, recipe: Recipe, data: DataSet) -> Verdict:
+def compare_record(record: pd.Series, again: pd.Series, fault: str, recipe: Recipe, data: DataSet) -> Recomputation:
     """The verdict on a record and what came of computing it again. `fault`: what is wrong with it on any machine."""
-    texts = as_written(pd.DataFrame([record, again])[["cycle", *MEASURED]])
-    differing = [column for column in ("cycle", *MEASURED) if texts[column][0] != texts[column][1]]
+    texts = file_texts(pd.DataFrame([record, again])[["cycle", *COMPARED_COLUMNS]])
+    differing = [column for column in ("cycle", *COMPARED_COLUMNS) if texts[column][0] != texts[column][1]]
     grade = "within rounding" if differing else "equal"
     same = same_bits(record, again, recipe.augmented)
     if not same:  # else any difference is one too many
-        fault = fault or beside_equal_losses(record, again, differing, recipe, data)
+        fault = fault or unexplained_accuracy(record, again, differing, recipe, data)
     if fault or not all(close(column, record[column], again[column]) for column in differing):
-        moved = not fault and "epochs" in differing and trained_alone(differing)
+        moved = not fault and "epochs" in differing and depends_on_training_alone(differing)
         grade = "stopped at another epoch" if moved else "different"
-    return Verdict(
+    return Recomputation(
         f"{record['experiment']} {record['curve']}, seed {record['seed']}, cycle {record['cycle']}",
         grade,
         {column: (texts[column][0], texts[column][1]) for column in differing},
@@ -195,12 +208,12 @@ def compared(record: pd.Series, again: pd.Series, fault: str, recipe: Recipe, da
     )
 
 
-def beside_equal_losses(
+def unexplained_accuracy(
     record: pd.Series, again: pd.Series, differing: list[str], recipe: Recipe, data: DataSet
 ) -> str:
     """Which accuracy or status of a record rounding cannot explain, since units, epochs and losses are as before.
 
-    An accuracy may move by ACCURACY or by two images, and by as much more as the losses do.
+    An accuracy may move by ACCURACY_TOLERANCE or by two images, and by as much more as the losses do.
     """
     others = [column for column in differing if not column.endswith("accuracy") and column != "status"]
     if not all(close(column, record[column], again[column]) for column in others):
@@ -211,7 +224,7 @@ def beside_equal_losses(
             continue  # of two epochs with nearly the lowest loss the other may be the best
         if column.endswith("accuracy"):
             images = len(data.parts[column.split("_")[-2]])
-            if abs(record[column] - again[column]) > max(ACCURACY, 2.5 / images) + moved:
+            if abs(record[column] - again[column]) > max(ACCURACY_TOLERANCE, 2.5 / images) + moved:
                 return f"losses and epochs are as before, the {column} is not"
     if "status" in differing and not (
         "test_accuracy" in differing and {record["status"], again["status"]} == {"ok", "collapsed"}
@@ -220,7 +233,7 @@ def beside_equal_losses(
     return ""
 
 
-def trained_alone(columns: list[str]) -> bool:
+def depends_on_training_alone(columns: list[str]) -> bool:
     """Whether these columns depend on the training of the row alone, not on what was dropped before."""
     return all(column.endswith(("accuracy", "loss")) or column in ("epochs", "status") for column in columns)
 
@@ -235,5 +248,5 @@ def same_bits(record: pd.Series, again: pd.Series, augmented: bool) -> bool:
 def close(column: str, was: Any, now: Any) -> bool:
     """Whether rounding alone can explain two different values of a column."""
     if column.endswith("accuracy"):
-        return abs(was - now) <= ACCURACY
-    return column.endswith("loss") and math.isclose(was, now, rel_tol=LOSS)
+        return abs(was - now) <= ACCURACY_TOLERANCE
+    return column.endswith("loss") and math.isclose(was, now, rel_tol=LOSS_TOLERANCE)

@@ -13,7 +13,7 @@ from threading import Thread
 import torch.multiprocessing
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.basics.provenance import provenance
+from dropnet_core.basics.provenance import outcome_provenance
 from dropnet_core.basics.repeatable import repeatable
 from dropnet_core.data import DataSet
 from dropnet_core.engines import engines
@@ -25,19 +25,19 @@ from dropnet_core.training import Outcome
 def train_here(board: Board, data: DataSet, engine: str) -> None:
     """Train the board's jobs in this process until none is open."""
     for job, outcome in engines[engine](data, board.take):
-        board.deliver(job, stamped(outcome, job, engine, data))
+        board.deliver(job, with_provenance(outcome, job, engine, data))
 
 
-def stamped(outcome: Outcome, job: Job, engine: str, data: DataSet) -> Outcome:
+def with_provenance(outcome: Outcome, job: Job, engine: str, data: DataSet) -> Outcome:
     """The outcome with its provenance."""
-    made = provenance(engine, data.train.labels.device, job.recipe.augmented)
+    made = outcome_provenance(engine, data.train.labels.device, job.recipe.augmented)
     return replace(outcome, provenance=made)
 
 
-def work(connection: Connection, data: DataSet, engine: str) -> None:
+def train_for_parent(connection: Connection, data: DataSet, engine: str) -> None:
     """What a worker process does: ask for jobs, train them, send outcomes back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the asking one decides
-    Thread(target=leave_with, args=(parent_process(),), daemon=True).start()
+    Thread(target=exit_with_parent, args=(parent_process(),), daemon=True).start()
 
     def take(count: int) -> list[Job]:
         connection.send(count)
@@ -47,28 +47,32 @@ def work(connection: Connection, data: DataSet, engine: str) -> None:
     try:
         with repeatable():
             for job, outcome in engines[engine](data, take):
-                connection.send((job, stamped(outcome, job, engine, data)))
+                connection.send((job, with_provenance(outcome, job, engine, data)))
     except (ConnectionError, EOFError):  # the asking process is gone; nobody waits for an answer
         os._exit(1)
     except Exception as error:
         connection.send(error)
 
 
-def leave_with(asking: BaseProcess | None) -> None:
+def exit_with_parent(parent: BaseProcess | None) -> None:
     """End this process as soon as the asking one is gone, in the middle of a training too: nobody waits for it."""
-    if asking is not None:
-        asking.join()
+    if parent is not None:
+        parent.join()
         os._exit(1)
 
 
 @dataclass
 class Worker:
-    """The near end of a worker process."""
+    """The near end of a worker process.
+
+    holds      jobs that it has and has not delivered
+    requested  jobs that it asks for; 0 while it waits for nothing
+    """
 
     connection: Connection
     process: SpawnProcess
     holds: int = 0
-    asked: int = 0
+    requested: int = 0
 
 
 def train_in_processes(board: Board, data: DataSet, engine: str, workers: int) -> None:
@@ -82,38 +86,38 @@ def train_in_processes(board: Board, data: DataSet, engine: str, workers: int) -
     staff: list[Worker] = []
     for _ in range(workers):
         near, far = context.Pipe()
-        process = context.Process(target=work, args=(far, data, engine), daemon=True)
+        process = context.Process(target=train_for_parent, args=(far, data, engine), daemon=True)
         process.start()
         far.close()
         staff.append(Worker(near, process))
     try:
         while staff:
             for worker in list(staff):
-                answer(worker, board, staff)
+                send_jobs(worker, board, staff)
             for connection in wait([worker.connection for worker in staff]):
                 worker = next(w for w in staff if w.connection is connection)
-                if not hear(worker, board):
+                if not receive(worker, board):
                     staff.remove(worker)
     finally:
         for worker in staff:
             worker.process.terminate()
 
 
-def answer(worker: Worker, board: Board, staff: list[Worker]) -> None:
+def send_jobs(worker: Worker, board: Board, staff: list[Worker]) -> None:
     """Reply to a worker that asked for jobs, unless it has nothing to do and jobs may still come."""
-    if not worker.asked:
+    if not worker.requested:
         return
     held = sum(w.holds for w in staff)
     share = -(-(board.open_jobs + held) // len(staff))
-    jobs = board.take(min(worker.asked, max(0, share - worker.holds)))
+    jobs = board.take(min(worker.requested, max(0, share - worker.holds)))
     if not jobs and not worker.holds and held:
         return
-    worker.asked, worker.holds = 0, worker.holds + len(jobs)
-    with suppress(ConnectionError):  # it has died, which `hear` is about to notice
+    worker.requested, worker.holds = 0, worker.holds + len(jobs)
+    with suppress(ConnectionError):  # it has died, which `receive` is about to notice
         worker.connection.send(jobs)
 
 
-def hear(worker: Worker, board: Board) -> bool:
+def receive(worker: Worker, board: Board) -> bool:
     """Take in one message. Returns False once the worker has left."""
     try:
         message = worker.connection.recv()
@@ -133,7 +137,7 @@ def hear(worker: Worker, board: Board) -> bool:
     if isinstance(message, Exception):
         raise message
     if isinstance(message, int):
-        worker.asked = message
+        worker.requested = message
     else:
         worker.holds -= 1
         board.deliver(*message)

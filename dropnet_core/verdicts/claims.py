@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dropnet_core.basics.errors import InputError, unknown
 
-TABLE = Path(__file__).with_name("claims.csv")
+CLAIMS_FILE = Path(__file__).with_name("claims.csv")
 
 Window = float | tuple[float, float]
 """Where curves are compared: at one fraction remaining, or on average between two."""
@@ -62,7 +62,7 @@ class Claim:
     id, source  its name, and where it is made; a claim of this project's own has the source "ours"
     statement   in this project's words
     calls       its tests
-    margin      the difference that matters; None: by the data set, see `primitives.margin`
+    margin      the difference that matters; None: by the data set, see `primitives.margin_of`
     note        what the tests leave out, or why there is none
     """
 
@@ -89,7 +89,7 @@ class Claim:
 @cache
 def claims() -> tuple[Claim, ...]:
     """All claims, in the order of the table. Raises InputError, naming claim and part, for a call that is none."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
+    with CLAIMS_FILE.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return tuple(
         Claim(

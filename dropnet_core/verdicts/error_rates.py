@@ -9,14 +9,14 @@ import pandas as pd
 from dropnet_core.basics.streams import stream
 from dropnet_core.verdicts.claims import Call, parse
 from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, OUTCOMES, SMALL
-from dropnet_core.verdicts.evidence import Seeds
-from dropnet_core.verdicts.primitives import margin, measure
+from dropnet_core.verdicts.evidence import SeedEvidence
+from dropnet_core.verdicts.primitives import margin_of, uncorrected_test
 from dropnet_core.verdicts.verdict import NOT_CONFIRMED, holm, verdict
 
 SPREAD = 0.023  # of same-seed differences between two metrics in the authors' stored results
-SEEDS = 15
+SEEDS_PER_TRIAL = 15
 TRIALS = 200
-FRACTIONS = (1.0, 0.8, 0.65, 0.52, 0.42, 0.34, 0.28, 0.22, 0.18, 0.14, 0.11, 0.09)
+SYNTHETIC_FRACTIONS = (1.0, 0.8, 0.65, 0.52, 0.42, 0.34, 0.28, 0.22, 0.18, 0.14, 0.11, 0.09)
 
 TRUTHS = {
     "no effect": 0.0,
@@ -28,8 +28,8 @@ TRUTHS = {
 }
 """The true difference, as a multiple of the margin: .02, and .05 for CLIFF."""
 
-FAMILY = 12  # tests of one claim
-FAMILIES = 100
+FAMILY_SIZE = 12  # tests of one claim
+FAMILY_COUNT = 100
 SINGLES = 2  # tests of each family that are judged as claims of their own, too
 DYING = 0.07  # the probability that a seed's network is dead from .52 down
 DEAD = 0.1
@@ -52,13 +52,14 @@ REFUTED = {
 }
 """Calls that are wrong when a lies above b, and the curve that makes them still more wrong when its networks die."""
 
-PARTS = {"a": 0.0, "b": 1.0, "c": 0.5}  # of the effect that a curve lacks
+EFFECT_SHARES = {"a": 0.0, "b": 1.0, "c": 0.5}  # of the effect that a curve lacks
 
 
 def synthetic(
     effect: float,
     seeds: int,
     draw: np.random.Generator,
+    *,
     curves: str = "ab",
     spread: float = SPREAD,
     dying: str = "",
@@ -70,34 +71,34 @@ def synthetic(
     Every seed has a level of its own that its curves share. The difference of two curves has the standard
     deviation `spread` over the seeds at each cycle; two thirds of its variance belong to the seed as a whole.
     """
-    x = np.array(FRACTIONS)
+    x = np.array(SYNTHETIC_FRACTIONS)
     level = 0.65 + 0.02 * draw.standard_normal((seeds, 1))
     values = {}
     for curve in curves:
         whole, each = draw.standard_normal((seeds, 1)), draw.standard_normal((seeds, len(x)))
         own = spread / np.sqrt(2) * (np.sqrt(2 / 3) * whole + np.sqrt(1 / 3) * each) * (x < 1)
-        values[curve] = level - PARTS[curve] * effect * (x <= 0.52) + own
+        values[curve] = level - EFFECT_SHARES[curve] * effect * (x <= 0.52) + own
     for curve in dying:
         values[curve] = np.where((draw.random((seeds, 1)) < DYING) & (x <= 0.52), DEAD, values[curve])
     return values
 
 
-def _evidence(call: Call, effect: float, seeds: int, draw: np.random.Generator, dying: str = "") -> Seeds:
+def _evidence(call: Call, effect: float, seeds: int, draw: np.random.Generator, dying: str = "") -> SeedEvidence:
     """Synthetic records with the curves of a call."""
     curves = "abc" if call.kind == "ORDER" else "ab"
-    made = synthetic(effect, seeds, draw, curves, dying=dying)
-    return Seeds(call.experiment, {name: (np.array(FRACTIONS), made[name]) for name in curves})
+    made = synthetic(effect, seeds, draw, curves=curves, dying=dying)
+    return SeedEvidence(call.experiment, {name: (np.array(SYNTHETIC_FRACTIONS), made[name]) for name in curves})
 
 
-def _outcomes(call: Call, records: Sequence[Seeds]) -> list[str]:
+def _outcomes(call: Call, records: Sequence[SeedEvidence]) -> list[str]:
     """The outcomes of the tests of one claim: this call on each of these records."""
-    tests = [measure(call, evidence, among=len(records)) for evidence in records]
+    tests = [uncorrected_test(call, evidence, among=len(records)) for evidence in records]
     corrected = iter(holm([gap.p_value for test in tests for gap in test.pairs]))
     return [test.decide([next(corrected) for _ in test.pairs]).outcome for test in tests]
 
 
 def outcomes(
-    call: Call, effect: float, seeds: int = SEEDS, trials: int = TRIALS, dying: str = ""
+    call: Call, effect: float, seeds: int = SEEDS_PER_TRIAL, trials: int = TRIALS, dying: str = ""
 ) -> Iterator[str]:  # fmt: skip
     """The outcome of a test, the only one of its claim, on synthetic records, once for each trial; repeatable."""
     for trial in range(trials):
@@ -105,7 +106,7 @@ def outcomes(
         yield from _outcomes(call, [_evidence(call, effect, seeds, draw, dying)])
 
 
-def error_rates(seeds: int = SEEDS, trials: int = TRIALS) -> pd.DataFrame:
+def error_rates(seeds: int = SEEDS_PER_TRIAL, trials: int = TRIALS) -> pd.DataFrame:
     """The share of trials in which each kind of test has each outcome, for each truth in `TRUTHS`; no seed dies.
 
     Columns: test, truth, effect, holds, fails, small, open.
@@ -114,14 +115,14 @@ def error_rates(seeds: int = SEEDS, trials: int = TRIALS) -> pd.DataFrame:
     for kind, text in CALLS.items():
         (call,) = parse(text)
         for truth, multiple in TRUTHS.items():
-            effect = multiple * margin(call, None)
+            effect = multiple * margin_of(call, None)
             found = list(outcomes(call, effect, seeds, trials))
             shares = {said: found.count(said) / len(found) for said in OUTCOMES}
             rows.append({"test": kind, "truth": truth, "effect": effect} | shares)
     return pd.DataFrame(rows)
 
 
-def wrong_verdicts(seeds: int = SEEDS, families: int = FAMILIES) -> pd.DataFrame:
+def wrong_verdicts(seeds: int = SEEDS_PER_TRIAL, families: int = FAMILY_COUNT) -> pd.DataFrame:
     """The share of true claims that come out as "not confirmed": of one test, and of twelve.
 
     Columns: test, tests (of a claim), dying (the probability that a network is dead, the same in all curves), and one
@@ -137,20 +138,20 @@ def wrong_verdicts(seeds: int = SEEDS, families: int = FAMILIES) -> pd.DataFrame
         curves = ("abc" if kind == "ORDER" else "ab") if dying else ""
         alone, together = {}, {}
         for truth, multiple in truths.items():
-            effect = multiple * margin(call, None)
-            found: dict[int, list[str]] = {1: [], FAMILY: []}
+            effect = multiple * margin_of(call, None)
+            found: dict[int, list[str]] = {1: [], FAMILY_SIZE: []}
             for family in range(families):
                 draw = stream(family, "families", f"{effect:.6f}", seeds)
-                made = [_evidence(call, effect, seeds, draw, curves) for _ in range(FAMILY)]
-                found[FAMILY].append(verdict(_outcomes(call, made)))
+                made = [_evidence(call, effect, seeds, draw, curves) for _ in range(FAMILY_SIZE)]
+                found[FAMILY_SIZE].append(verdict(_outcomes(call, made)))
                 found[1] += [verdict(_outcomes(call, [one])) for one in made[:SINGLES]]
             alone[truth], together[truth] = (said.count(NOT_CONFIRMED) / len(said) for said in found.values())
-        for tests, shares in ((1, alone), (FAMILY, together)):
+        for tests, shares in ((1, alone), (FAMILY_SIZE, together)):
             rows.append({"test": kind, "tests": tests, "dying": DYING if dying else 0.0} | shares)
     return pd.DataFrame(rows)
 
 
-def with_deaths(seeds: int = SEEDS, trials: int = TRIALS) -> pd.DataFrame:
+def with_deaths(seeds: int = SEEDS_PER_TRIAL, trials: int = TRIALS) -> pd.DataFrame:
     """What becomes of tests that fail when networks die as well, so that the claim is still more wrong.
 
     Columns: test, truth (how far off), effect, fails (share of the trials), fails_dying (the same trials, with deaths)
@@ -160,7 +161,7 @@ def with_deaths(seeds: int = SEEDS, trials: int = TRIALS) -> pd.DataFrame:
     for kind, (text, dying) in REFUTED.items():
         (call,) = parse(text)
         for truth in ("at the margin", "three times the margin"):
-            effect = TRUTHS[truth] * margin(call, None)
+            effect = TRUTHS[truth] * margin_of(call, None)
             living, dead = (list(outcomes(call, effect, seeds, trials, who)) for who in ("", dying))
             milder = [MILDEST_FIRST.index(b) < MILDEST_FIRST.index(a) for a, b in zip(living, dead, strict=True)]
             shares = {"fails": living.count(FAILS) / trials, "fails_dying": dead.count(FAILS) / trials}

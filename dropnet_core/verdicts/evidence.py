@@ -11,14 +11,14 @@ import pandas as pd
 from dropnet_core.analysis.estimates import Estimate
 from dropnet_core.analysis.stats import interpolation
 from dropnet_core.basics.errors import InputError
-from dropnet_core.experiments.counting import course, whole_to
+from dropnet_core.experiments.counting import last_full_fraction, table_fractions
 from dropnet_core.verdicts.claims import Window
 
 POINTS = 200  # of an average over a window, equally spaced in ln(fraction)
 BASE = ""  # in place of a curve: the whole network, mean over the curves
 
 
-class Missing(Exception):
+class MissingEvidence(Exception):
     """There is nothing to judge by: no records, no curve of this name, nothing printed. The message says which."""
 
 
@@ -40,16 +40,16 @@ class Evidence(Protocol):
         """Their names, without the reading of the code."""
 
     def fractions(self, curve: str) -> np.ndarray:
-        """(cycles,), falling. Raises Missing for a curve that is not there."""
+        """(cycles,), falling. Raises MissingEvidence for a curve that is not there."""
 
     def estimate(self, terms: Sequence[Term]) -> Estimate:
-        """The sum of these terms. Raises Missing for a curve that is not there."""
+        """The sum of these terms. Raises MissingEvidence for a curve that is not there."""
 
     def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
-        """In how many seeds one of these layers is empty at x, and of how many. Raises Missing if not known."""
+        """In how many seeds one of these layers is empty at x, and of how many. Raises MissingEvidence if not known."""
 
 
-def weights(fractions: np.ndarray, window: Window) -> np.ndarray:
+def cycle_weights(fractions: np.ndarray, window: Window) -> np.ndarray:
     """The weights (cycles,) of a curve's cycles in its value at a fraction, or in its mean over a window.
 
     The mean is over 200 points equally spaced in ln(fraction). NaN if the curve does not reach all of it.
@@ -64,7 +64,7 @@ def _weights(fractions: tuple[float, ...], window: Window) -> np.ndarray:
     return interpolation(fractions, points).mean(axis=0)
 
 
-class Seeds:
+class SeedEvidence:
     """Evidence with one value for each seed, compared within the seed.
 
     curves  name -> fractions (cycles,), falling, and accuracies (seeds, cycles), NaN where a seed has none; the
@@ -86,7 +86,7 @@ class Seeds:
         self._rows = dict(rows or {})
 
     @classmethod
-    def of(cls, records: pd.DataFrame, reading: str = "") -> "Seeds":
+    def of(cls, records: pd.DataFrame, reading: str = "") -> "SeedEvidence":
         """From the rows of one experiment. `reading`, "@exact", picks the curves whose names end in it.
 
         A run that diverged has no smaller networks. Its last one stands in for them, down to where the run would have
@@ -114,7 +114,9 @@ class Seeds:
                 status = rows.pivot(index="seed", columns="cycle", values="status").reindex(seeds)
                 ended = (status == "diverged").any(axis=1)
                 if ended.any():  # perhaps no seed has the smaller networks
-                    x = np.append(x, [ahead for ahead in course(name, str(curve)) if ahead < x[-1] * (1 - 1e-6)])
+                    x = np.append(
+                        x, [ahead for ahead in table_fractions(name, str(curve)) if ahead < x[-1] * (1 - 1e-6)]
+                    )
                     new = [int(fractions.index[-1]) + 1 + i for i in range(len(x) - len(fractions))]
                     values, status = (table.reindex(columns=[*table, *new]) for table in (values, status))
                 values, status = (table.where(~ended, table.ffill(axis=1), axis=0) for table in (values, status))
@@ -124,11 +126,13 @@ class Seeds:
         return cls(name, curves, dead, by_curve)
 
     def curves(self) -> tuple[str, ...]:
+        """Their names, in the order of the records."""
         return tuple(self._curves)
 
     def fractions(self, curve: str) -> np.ndarray:
+        """The fractions remaining of its cycles (cycles,), falling. Raises MissingEvidence for an unknown curve."""
         if curve not in self._curves:
-            raise Missing(f"no records of {curve}")
+            raise MissingEvidence(f"no records of {curve}")
         return self._curves[curve][0]
 
     def _values(self, term: Term) -> np.ndarray:
@@ -138,11 +142,12 @@ class Seeds:
             there = ~np.isnan(starts)
             count = there.sum(axis=0)
             return np.where(count, np.where(there, starts, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
-        share = weights(self.fractions(term.curve), term.window)
+        share = cycle_weights(self.fractions(term.curve), term.window)
         used = share != 0
         return self._curves[term.curve][1][:, used] @ share[used]
 
     def estimate(self, terms: Sequence[Term]) -> Estimate:
+        """The sum of these terms, from the seeds that have all of them. Raises MissingEvidence for an unknown curve."""
         values = np.sum([term.weight * self._values(term) for term in terms], axis=0)
         found = Estimate.of(values, (self.experiment, frozenset(terms)))
         return replace(found, collapsed=self._collapsed(terms, ~np.isnan(values)) if found.n else {})
@@ -150,20 +155,24 @@ class Seeds:
     def _collapsed(self, terms: Sequence[Term], seeds: np.ndarray) -> dict[str, float]:
         """For each curve the share of dead networks, of these seeds (boolean) and weighted as in `_values`."""
         known = [term for term in terms if term.curve in self._dead]
-        shares = {term.curve: weights(self.fractions(term.curve), term.window) for term in known}
+        shares = {term.curve: cycle_weights(self.fractions(term.curve), term.window) for term in known}
         return {curve: float((self._dead[curve][seeds] @ share).mean()) for curve, share in shares.items()}
 
     def empty_share(self, curve: str, layers: tuple[int, ...], x: float) -> tuple[int, int]:
+        """In how many seeds one of these layers is empty at fraction x, and how many seeds reach it.
+
+        Raises MissingEvidence where that is not stored, and InputError for a layer that there is not.
+        """
         self.fractions(curve)
         rows = self._rows.get(curve)
         if rows is None or "units_per_layer" not in rows:
-            raise Missing("how many units each layer has left is not stored")
+            raise MissingEvidence("how many units each layer has left is not stored")
         reached = rows[rows["fraction_remaining"] <= x * (1 + 1e-6)]
         seeds = reached["seed"].unique()
         above = rows[rows["seed"].isin(seeds) & (rows["fraction_remaining"] >= x * (1 - 1e-6))]
         last = above.sort_values("cycle").groupby("seed")["units_per_layer"].last().str.split("+")
         if last.empty:
-            raise Missing(f"no seed of {curve} reaches {x:g}")
+            raise MissingEvidence(f"no seed of {curve} reaches {x:g}")
         most = max(map(len, last)) - 1
         if max(layers) > most:
             raise InputError(f"there is no pruned layer {max(layers)} in {self.experiment}; its last is {most}")
@@ -171,13 +180,13 @@ class Seeds:
 
 
 def common_window(evidence: Evidence, window: Window, curves: Iterable[str]) -> Window:
-    """The window on which these curves may be compared: not below the end of `whole_to` of any of them.
+    """The window on which these curves may be compared: not below the end of `last_full_fraction` of any of them.
 
-    Raises Missing if nothing of it is left.
+    Raises MissingEvidence if nothing of it is left.
     """
     if not isinstance(window, tuple):
         return window
-    low = max(window[0], *(whole_to(evidence.experiment, curve) for curve in curves))
+    low = max(window[0], *(last_full_fraction(evidence.experiment, curve) for curve in curves))
     if low >= window[1]:
-        raise Missing(f"a layer is empty by counting alone everywhere below {low:.3g}")
+        raise MissingEvidence(f"a layer is empty by counting alone everywhere below {low:.3g}")
     return low, window[1]

@@ -16,17 +16,17 @@ import pandas as pd
 
 from dropnet_core.basics.errors import unknown
 from dropnet_core.basics.places import results_folder
-from dropnet_core.experiments.experiment import experiment, names
-from dropnet_core.experiments.results import earlier
+from dropnet_core.experiments.experiment import experiment, experiment_names
+from dropnet_core.experiments.results import stored_records
 from dropnet_core.verdicts import printed
 from dropnet_core.verdicts.claims import claims
-from dropnet_core.verdicts.evidence import Evidence, Missing, Seeds
-from dropnet_core.verdicts.primitives import margin
-from dropnet_core.verdicts.verdict import VERDICTS, Judged, Source, judge_all
-from dropnet_core.verdicts.words import OF_THE_PAPER, in_their_words, of_ours, of_theirs
+from dropnet_core.verdicts.evidence import Evidence, MissingEvidence, SeedEvidence
+from dropnet_core.verdicts.primitives import margin_of
+from dropnet_core.verdicts.verdict import VERDICTS, ClaimResult, EvidenceSource, judge_all
+from dropnet_core.verdicts.words import PAPER_TERMS, paper_sentence, paper_words, records_sentence
 
 SOURCES = ("records", "paper", "other")
-TESTS = (
+TEST_COLUMNS = (
     "claim", "test", "kind", "experiment", "outcome", "effect", "lower", "upper", "p", "p_holm", "n", "margin",
     "seeds_needed", "collapsed", "reason",
 )  # fmt: skip
@@ -38,18 +38,18 @@ Files = Callable[[str], pd.DataFrame]
 
 def files_of(folder: Path) -> Files:
     """The records in a folder, each file read once. Raises InputError, naming the line, if a file is damaged."""
-    return cache(lambda name: earlier(name, folder))
+    return cache(lambda name: stored_records(name, folder))
 
 
-def from_records(files: Files) -> Source:
+def from_records(files: Files) -> EvidenceSource:
     """Evidence from records."""
 
     @cache
     def evidence(name: str) -> Evidence:
         table = files(name)
         if table.empty:
-            raise Missing("no records")
-        return Seeds.of(table)
+            raise MissingEvidence("no records")
+        return SeedEvidence.of(table)
 
     return evidence
 
@@ -62,7 +62,7 @@ def other_reading(name: str) -> tuple[str, str] | None:
     this experiment's. ("probe-selection-fc40-fc40", "@exact") for mnist-fc40-fc40; None where there is none.
     """
     one = experiment(name)
-    for probe in map(experiment, names()):
+    for probe in map(experiment, experiment_names()):
         for field in ("selection", "score"):
             (own, *more), both = getattr(one, field), getattr(probe, field)
             alike = ("data", "network", "p", "schedule", "initial", "stops", "recipe", "selection", "score")
@@ -72,7 +72,7 @@ def other_reading(name: str) -> tuple[str, str] | None:
     return None
 
 
-def with_other_reading(files: Files) -> Source:
+def with_other_reading(files: Files) -> EvidenceSource:
     """Evidence from the same records, with the other reading of the code in each experiment that was run so."""
     usual = from_records(files)
 
@@ -80,7 +80,7 @@ def with_other_reading(files: Files) -> Source:
     def evidence(name: str) -> Evidence:
         other = other_reading(name)
         table = files(other[0]) if other else None
-        return usual(name) if other is None or table is None or table.empty else Seeds.of(table, other[1])
+        return usual(name) if other is None or table is None or table.empty else SeedEvidence.of(table, other[1])
 
     return evidence
 
@@ -92,11 +92,11 @@ class Scorecard:
     `other` has the claims of which an experiment was run in another reading, too.
     """
 
-    records: Mapping[str, Judged]
-    paper: Mapping[str, Judged]
-    other: Mapping[str, Judged]
+    records: Mapping[str, ClaimResult]
+    paper: Mapping[str, ClaimResult]
+    other: Mapping[str, ClaimResult]
 
-    def on(self, source: str) -> Mapping[str, Judged]:
+    def on(self, source: str) -> Mapping[str, ClaimResult]:
         """The claims as judged on "records", "paper" or "other". Raises InputError for another name."""
         if source not in SOURCES:
             raise unknown("source", source, SOURCES)
@@ -105,7 +105,7 @@ class Scorecard:
     def family(self, letter: str) -> "Scorecard":
         """The claims whose ids begin with a letter."""
 
-        def among(judged: Mapping[str, Judged]) -> dict[str, Judged]:
+        def among(judged: Mapping[str, ClaimResult]) -> dict[str, ClaimResult]:
             return {name: found for name, found in judged.items() if name.startswith(letter)}
 
         return Scorecard(among(self.records), among(self.paper), among(self.other))
@@ -129,7 +129,7 @@ class Scorecard:
                     "source": claim.source,
                     "statement": claim.statement,
                     "verdict": judged.verdict,
-                    "paper": OF_THE_PAPER.get(theirs.verdict, theirs.verdict),
+                    "paper": PAPER_TERMS.get(theirs.verdict, theirs.verdict),
                     "other": other.verdict if other else "",
                     "depends": bool(other) and self.depends(name),
                     "tests": len(judged.tests),
@@ -137,7 +137,7 @@ class Scorecard:
                     "n": min((decision.n for decision in made), default=0),
                     "seeds_needed": max((d.seeds for d in made if d.seeds == d.seeds), default=float("nan")),
                     "reason": judged.reason,
-                    "paper_reason": "; ".join(f"{part}: {in_their_words(said)}" for part, said in theirs.parts.items())
+                    "paper_reason": "; ".join(f"{part}: {paper_words(said)}" for part, said in theirs.parts.items())
                     or theirs.reason,
                     "note": claim.note,
                 }
@@ -163,7 +163,7 @@ class Scorecard:
         for name, judged in self.on(source).items():
             for test in judged.tests:
                 made = test.decision
-                outcome = OF_THE_PAPER.get(test.outcome, test.outcome) if source == "paper" else test.outcome
+                outcome = PAPER_TERMS.get(test.outcome, test.outcome) if source == "paper" else test.outcome
                 rows.append(
                     {
                         "claim": name,
@@ -177,13 +177,13 @@ class Scorecard:
                         "p": made.p if made else float("nan"),
                         "p_holm": made.corrected if made else float("nan"),
                         "n": made.n if made else 0,
-                        "margin": made.margin if made else margin(test.call, judged.claim.margin),
+                        "margin": made.margin if made else margin_of(test.call, judged.claim.margin),
                         "seeds_needed": made.seeds if made else float("nan"),
                         "collapsed": test.collapsed_text,
                         "reason": made.reason if made else test.missing,
                     }
                 )
-        return pd.DataFrame(rows, columns=list(TESTS))
+        return pd.DataFrame(rows, columns=list(TEST_COLUMNS))
 
     def counts(self) -> pd.DataFrame:
         """How many claims have each verdict: one row for each verdict, columns records and paper.
@@ -201,7 +201,7 @@ class Scorecard:
     def sentences(self) -> tuple[str, str]:
         """The outcome in two plain sentences, for the book's introduction."""
         counts = self.counts()
-        return of_ours(counts["records"]), of_theirs(counts["paper"], self.paper["J1"].verdict)
+        return records_sentence(counts["records"]), paper_sentence(counts["paper"], self.paper["J1"].verdict)
 
 
 def scorecard(folder: Path | None = None) -> Scorecard:
@@ -211,10 +211,10 @@ def scorecard(folder: Path | None = None) -> Scorecard:
     damaged, naming it and the line.
     """
     files = files_of(folder or results_folder())
-    swapped = {name for name in names() if (other := other_reading(name)) and len(files(other[0]))}
+    swapped = {name for name in experiment_names() if (other := other_reading(name)) and len(files(other[0]))}
     among = [claim for claim in claims() if claim.kind == "tested" and swapped & set(claim.experiments)]
     return Scorecard(
         judge_all(claims(), from_records(files)),
-        judge_all(claims(), cache(printed.evidence)),
+        judge_all(claims(), cache(printed.paper_evidence)),
         judge_all(among, with_other_reading(files)),
     )

@@ -5,24 +5,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dropnet_core.analysis.estimates import FEW
+from dropnet_core.analysis.estimates import SEEDS_FOR_P_VALUE
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.verdicts.claims import Call, Claim
-from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL, Decision, Measured
-from dropnet_core.verdicts.evidence import Evidence, Missing
-from dropnet_core.verdicts.primitives import measure
+from dropnet_core.verdicts.decisions import FAILS, HOLDS, OPEN, SMALL, Decision, UncorrectedTest
+from dropnet_core.verdicts.evidence import Evidence, MissingEvidence
+from dropnet_core.verdicts.primitives import uncorrected_test
 
 CONFIRMED, PARTLY, NOT_CONFIRMED, INCONCLUSIVE = "confirmed", "partly", "not confirmed", "inconclusive"
 NO_DIFFERENCE = "no difference that matters"
 PARTLY_RUN, NOT_RUN, NOT_TESTED = "partly run", "not yet run", "not tested"
 VERDICTS = (CONFIRMED, PARTLY, NO_DIFFERENCE, NOT_CONFIRMED, INCONCLUSIVE, PARTLY_RUN, NOT_RUN, NOT_TESTED)
 
-Source = Callable[[str], Evidence]
-"""From the name of an experiment to its evidence; raises Missing where there is none."""
+EvidenceSource = Callable[[str], Evidence]
+"""From the name of an experiment to its evidence; raises MissingEvidence where there is none."""
 
 
 @dataclass(frozen=True)
-class Tested:
+class CallResult:
     """A call and what it came to. `decision` is None where evidence is missing; `missing` then says what.
 
     collapsed  for each curve the share of dead networks in what the test compares, where it is known
@@ -35,6 +35,7 @@ class Tested:
 
     @property
     def outcome(self) -> str:
+        """A name in `OUTCOMES`, or that the test has not been run."""
         return self.decision.outcome if self.decision else NOT_RUN
 
     @property
@@ -44,7 +45,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClaimResult:
     """A claim, its verdict (a name in `VERDICTS`) and its tests; `reason` where tests alone do not explain it.
 
     A claim that sums up others has, in place of tests, `parts`: their ids and verdicts.
@@ -52,7 +53,7 @@ class Judged:
 
     claim: Claim
     verdict: str
-    tests: tuple[Tested, ...] = ()
+    tests: tuple[CallResult, ...] = ()
     reason: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
 
@@ -89,51 +90,51 @@ def verdict(outcomes: Sequence[str], few_seeds: bool = False) -> str:
     return NO_DIFFERENCE if set(outcomes) == {SMALL} else INCONCLUSIVE
 
 
-def judge(claim: Claim, source: Source) -> Judged:
+def judge_claim(claim: Claim, source: EvidenceSource) -> ClaimResult:
     """A claim with tests of its own on the evidence of a source; p values are corrected over all its tests.
 
     A claim for later is "not tested", with its note as the reason. Raises InputError for a SUMMARY, which
     needs the others: `judge_all`.
     """
     if claim.kind == "LATER":
-        return Judged(claim, NOT_TESTED, reason=claim.note)
+        return ClaimResult(claim, NOT_TESTED, reason=claim.note)
     if claim.kind == "SUMMARY":
         raise InputError(f"claim {claim.id} sums up others; judge all of them")
     measured = [_measured(call, claim, source) for call in claim.calls]
     family: dict[Hashable, float] = {}  # the same comparison counts once, even where two tests use it
     for part in measured:
-        if isinstance(part, Measured):
+        if isinstance(part, UncorrectedTest):
             family |= {gap.key: gap.p_value for gap in part.pairs}
     corrected = dict(zip(family, holm(list(family.values())), strict=True))
     tests = tuple(
-        Tested(call, part.decide([corrected[gap.key] for gap in part.pairs]), collapsed=part.collapsed)
-        if isinstance(part, Measured)
-        else Tested(call, None, part)
+        CallResult(call, part.decide([corrected[gap.key] for gap in part.pairs]), collapsed=part.collapsed)
+        if isinstance(part, UncorrectedTest)
+        else CallResult(call, None, part)
         for call, part in zip(claim.calls, measured, strict=True)
     )
-    few = any(test.decision and test.decision.n < FEW for test in tests)
-    reason = f"fewer than {FEW} seeds: t intervals alone" if few else ""
-    return Judged(claim, verdict([test.outcome for test in tests], few), tests, reason)
+    few = any(test.decision and test.decision.n < SEEDS_FOR_P_VALUE for test in tests)
+    reason = f"fewer than {SEEDS_FOR_P_VALUE} seeds: t intervals alone" if few else ""
+    return ClaimResult(claim, verdict([test.outcome for test in tests], few), tests, reason)
 
 
-def _measured(call: Call, claim: Claim, source: Source) -> Measured | str:
+def _measured(call: Call, claim: Claim, source: EvidenceSource) -> UncorrectedTest | str:
     """The measurement, or what is missing for it."""
     try:
-        return measure(call, source(call.experiment), claim.margin, len(claim.calls))
-    except Missing as missing:
+        return uncorrected_test(call, source(call.experiment), claim.margin, len(claim.calls))
+    except MissingEvidence as missing:
         return str(missing)
 
 
-def judge_all(claims: Sequence[Claim], source: Source) -> dict[str, Judged]:
+def judge_all(claims: Sequence[Claim], source: EvidenceSource) -> dict[str, ClaimResult]:
     """All claims by id, in their order. A SUMMARY follows from the verdicts of the claims it names.
 
     Raises InputError if one of these is not there or sums up others itself.
     """
-    judged = {claim.id: judge(claim, source) for claim in claims if claim.kind != "SUMMARY"}
+    judged = {claim.id: judge_claim(claim, source) for claim in claims if claim.kind != "SUMMARY"}
     return {claim.id: judged.get(claim.id) or _summary(claim, judged) for claim in claims}
 
 
-def _summary(claim: Claim, judged: Mapping[str, Judged]) -> Judged:
+def _summary(claim: Claim, judged: Mapping[str, ClaimResult]) -> ClaimResult:
     names = [name for call in claim.calls for name in call.names]
     as_outcomes = {
         CONFIRMED: [HOLDS],
@@ -151,4 +152,4 @@ def _summary(claim: Claim, judged: Mapping[str, Judged]) -> Judged:
     found = {name: judged[name].verdict for name in names}
     outcomes = [outcome for said in found.values() for outcome in as_outcomes[said]]
     reason = "; ".join(f"{name} {said}" for name, said in found.items())
-    return Judged(claim, verdict(outcomes), reason=reason, parts=found)
+    return ClaimResult(claim, verdict(outcomes), reason=reason, parts=found)

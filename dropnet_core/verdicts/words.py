@@ -16,10 +16,10 @@ from dropnet_core.verdicts.verdict import (
 )
 
 NOT_SHOWN, PARTLY_SHOWN = "not shown", "partly shown"
-OF_THE_PAPER = {NOT_RUN: NOT_SHOWN, PARTLY_RUN: PARTLY_SHOWN}
+PAPER_TERMS = {NOT_RUN: NOT_SHOWN, PARTLY_RUN: PARTLY_SHOWN}
 """What a verdict or an outcome is called where the evidence is the paper's."""
 
-THEIR_WORDS = {
+PAPER_WORDS = {
     CONFIRMED: "they show it",
     PARTLY: "they show a part",
     NO_DIFFERENCE: "they show no difference that matters",
@@ -29,12 +29,12 @@ THEIR_WORDS = {
 """What a verdict that tests gave means where "they" are the paper's own figures."""
 
 
-def in_their_words(verdict: str) -> str:
+def paper_words(verdict: str) -> str:
     """A verdict on the paper's own figures, in words that say whose evidence it is."""
-    return THEIR_WORDS.get(verdict) or OF_THE_PAPER.get(verdict, verdict)
+    return PAPER_WORDS.get(verdict) or PAPER_TERMS.get(verdict, verdict)
 
 
-def of_ours(counts: pd.Series) -> str:
+def records_sentence(counts: pd.Series) -> str:
     """A sentence on how many claims have each verdict on our runs; the index of `counts` are all verdicts."""
     return (
         f"Of the {counts.sum()} claims in its list, this book's own runs have put {_judged(counts)} to the test so "
@@ -43,25 +43,25 @@ def of_ours(counts: pd.Series) -> str:
     )
 
 
-def of_theirs(counts: pd.Series, headline: str) -> str:
+def paper_sentence(counts: pd.Series, headline: str) -> str:
     """A sentence on the verdicts on the paper's own figures; `headline` is that of its main claim."""
-    parts = [f"{words} for {counts[said]}" for said, words in THEIR_WORDS.items() if counts[said]]
+    parts = [f"{words} for {counts[said]}" for said, words in PAPER_WORDS.items() if counts[said]]
     return (
         f"The paper's own curves, judged by the same rule, bear on {_judged(counts)} claims in full: {_listed(parts)}. "
         "For the headline, that up to 90 % of the units can go without a significant loss of accuracy, "
-        f"{THEIR_WORDS.get(headline, 'they do not show enough')}."
+        f"{PAPER_WORDS.get(headline, 'they do not show enough')}."
     )
 
 
 def _judged(counts: pd.Series) -> int:
     """The claims of which all tests have been made."""
-    return int(counts[list(THEIR_WORDS)].sum())
+    return int(counts[list(PAPER_WORDS)].sum())
 
 
 def _given(counts: pd.Series) -> str:
     """The verdicts that tests gave: "4 are confirmed, 1 partly confirmed and 2 inconclusive"."""
     words = {PARTLY: "partly confirmed", NO_DIFFERENCE: "without a difference that matters"}
-    parts = [f"{counts[said]} {words.get(said, said)}" for said in THEIR_WORDS if counts[said]]
+    parts = [f"{counts[said]} {words.get(said, said)}" for said in PAPER_WORDS if counts[said]]
     if not parts:
         return "none is decided"
     parts[0] = parts[0].replace(" ", " is " if parts[0].startswith("1 ") else " are ", 1)

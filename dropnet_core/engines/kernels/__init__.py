@@ -19,7 +19,7 @@ from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome
 
-PLAIN = ("dense", ""), ("conv", "max")
+PLAIN_LAYERS = ("dense", ""), ("conv", "max")
 
 
 def refusal(network: Network, recipe: Recipe, device: torch.device) -> str:
@@ -28,7 +28,7 @@ def refusal(network: Network, recipe: Recipe, device: torch.device) -> str:
         return "run on a CPU"
     if recipe.precision != "float32":
         return "compute in float32"
-    if any(layer.norm or layer.inputs or (layer.kind, layer.pool) not in PLAIN for layer in network.layers):
+    if any(layer.norm or layer.inputs or (layer.kind, layer.pool) not in PLAIN_LAYERS for layer in network.layers):
         return "train dense layers and convolutions with a max-pool each, without batch norm or sums"
     if find_spec("numba") is None:
         return "need Numba, which is not installed"

@@ -21,7 +21,7 @@ from numba.core.codegen import get_host_cpu_features
 from dropnet_core.basics.places import cache_folder
 
 config: Any = numba.config  # its names are made when it is read, so type checkers know none
-NAME = config.CPU_NAME or binding.get_host_cpu_name()
+CPU_NAME = config.CPU_NAME or binding.get_host_cpu_name()
 FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
 WIDE = "+avx512f" in FEATURES
 """Whether there are registers of 16 floats, and 32 of them. Blocks are cut to fit; no number depends on it."""
@@ -37,7 +37,7 @@ def folder() -> Path:
 
 
 @contextmanager
-def kept() -> Iterator[None]:
+def own_cache_folder() -> Iterator[None]:
     """Numba looks at its setting when a function is decorated, and nobody else's functions are to follow ours."""
     before, config.CACHE_DIR = config.CACHE_DIR, str(folder())
     try:
@@ -63,5 +63,5 @@ def writable() -> bool:
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function at its first call. Division by zero gives what floats give, as in NumPy."""
-    with kept():
+    with own_cache_folder():
         return numba.njit(cache=writable(), error_model="numpy", nogil=True)(function)

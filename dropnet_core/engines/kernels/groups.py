@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dropnet_core.engines.kernels.compiled import compiled
-from dropnet_core.engines.kernels.map_kernels import IMAGES
+from dropnet_core.engines.kernels.map_kernels import GROUP
 
 
 class Groups(NamedTuple):
@@ -27,27 +27,28 @@ class Groups(NamedTuple):
 
     @property
     def images(self) -> int:
+        """How many images there are in all groups."""
         return int(self.counts.sum())
 
 
-def grouped(images: np.ndarray, labels: np.ndarray, size: int) -> Groups:
+def image_groups(images: np.ndarray, labels: np.ndarray, size: int) -> Groups:
     """Images (n, channels, height, width), in the order in which they are presented in batches of `size`."""
     count, (_, height, width) = len(images), images.shape[1:]
-    per_batch = -(-size // IMAGES)
-    starts = [start for batch in range(0, count, size) for start in range(batch, min(batch + size, count), IMAGES)]
-    counts = np.array([min(IMAGES, size - start % size, count - start) for start in starts])
+    per_batch = -(-size // GROUP)
+    starts = [start for batch in range(0, count, size) for start in range(batch, min(batch + size, count), GROUP)]
+    counts = np.array([min(GROUP, size - start % size, count - start) for start in starts])
     flat = images.reshape(count, -1)
-    pixels = np.zeros((len(starts), flat.shape[1] * IMAGES), images.dtype)
-    answers = np.full((len(starts), IMAGES), -1, np.float32)
+    pixels = np.zeros((len(starts), flat.shape[1] * GROUP), images.dtype)
+    answers = np.full((len(starts), GROUP), -1, np.float32)
     live = np.zeros((len(starts), height // 2, 2), np.int64)
     _lay_out(flat, labels, np.array(starts), counts, height, width, pixels, answers, live)
     return Groups(pixels, answers, counts, live, per_batch)
 
 
-def padded(count: int, size: int) -> int:
+def padded_count(count: int, size: int) -> int:
     """How many images there is room for in the groups of so many images in batches of `size`."""
     whole, rest = divmod(count, size)
-    return (whole * -(-size // IMAGES) + -(-rest // IMAGES)) * IMAGES
+    return (whole * -(-size // GROUP) + -(-rest // GROUP)) * GROUP
 
 
 @compiled
@@ -61,7 +62,7 @@ def _lay_out(
             answers[g, k] = labels[starts[g] + k]
             for p in range(images.shape[1]):
                 value = images[starts[g] + k, p]
-                pixels[g, p * IMAGES + k] = value
+                pixels[g, p * GROUP + k] = value
                 lit[p % (height * width) // width + 1, p % width + 1] |= value != 0
         for i in range(live.shape[1]):
             first, behind = width // 2, 0

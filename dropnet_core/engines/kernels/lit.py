@@ -153,6 +153,7 @@ class Lists:
 
     @property
     def images(self) -> int:
+        """How many images there are."""
         return len(self.labels)
 
     @cached_property
@@ -161,7 +162,7 @@ class Lists:
         return by_batch(self.by_image, self.pixels, self.size)
 
 
-def listed(images: np.ndarray, labels: np.ndarray, size: int) -> Lists:
+def pixel_lists(images: np.ndarray, labels: np.ndarray, size: int) -> Lists:
     """Images (n, channels, height, width), bytes or floats from 0 to 1, in the order in which they are presented."""
     flat = np.ascontiguousarray(images).reshape(len(images), -1)
     return Lists(by_image(flat), flat.shape[1], labels, size)

@@ -12,23 +12,25 @@ from typing import Any
 from dropnet_core.engines.kernels.compiled import WIDE
 from dropnet_core.engines.kernels.vectors import LANES, Emitter, Place, Vector, kernel
 
-IMAGES = 32  # side by side: a group
-HALVES = IMAGES // LANES
+GROUP = 32  # side by side: a group
+HALVES = GROUP // LANES
 
 # Blocks that fit into 32 registers of 16 floats, or into 16 of 8.
 STEP = LANES if WIDE else LANES // 2  # images at a time where each is on its own
-TOGETHER = IMAGES if WIDE else LANES  # images at a time in a product
+TOGETHER = GROUP if WIDE else LANES  # images at a time in a product
 ROWS_TOGETHER = (6, 4, 2, 1)
-FEW = 4, 2, 1
-TAUGHT = {32: (8, *FEW), 16: (8, *FEW), 8: (8, *FEW)} if WIDE else {16: (6, *FEW), 8: (8, *FEW)}  # rows, by lanes
-FILTERS = (2, 1) if WIDE else (1,)  # filters at a time that learn from a window
+FEW_ROWS = 4, 2, 1
+ROWS_LEARNT = (
+    {32: (8, *FEW_ROWS), 16: (8, *FEW_ROWS), 8: (8, *FEW_ROWS)} if WIDE else {16: (6, *FEW_ROWS), 8: (8, *FEW_ROWS)}
+)  # rows, by lanes
+FILTERS_TOGETHER = (2, 1) if WIDE else (1,)  # filters at a time that learn from a window
 
 
 def over_images(emit: Callable[..., None]) -> Any:
     """From emit(emitter, n, *places) for STEP images from n on to a kernel for all images of a group."""
 
     def all_images(emitter: Emitter, *places: Place) -> None:
-        with emitter.loop(IMAGES // STEP) as i:
+        with emitter.loop(GROUP // STEP) as i:
             emit(emitter, emitter.times(i, STEP), *places)
 
     return kernel(all_images, STEP)
@@ -43,15 +45,15 @@ def _products(
     """C (rows, 32) = A (rows, depth) times B (depth, 32)."""
 
     def some_rows(many: int, first: Place) -> None:
-        with emitter.loop(IMAGES // TOGETHER) as part:
+        with emitter.loop(GROUP // TOGETHER) as part:
             lanes = emitter.times(part, TOGETHER)
             sums = [emitter.variable() for _ in range(many)]
             with emitter.loop(depth) as i:
-                value, at = emitter.load(b, (i, IMAGES), lanes), emitter.place(a, (first, a_row), (i, a_step))
+                value, at = emitter.load(b, (i, GROUP), lanes), emitter.place(a, (first, a_row), (i, a_step))
                 for r, total in enumerate(sums):
                     emitter.accumulate(total, emitter.spread(at, (r, a_row)), value)
             for r, total in enumerate(sums):
-                emitter.store(emitter.get(total), c, (emitter.place(first, r), IMAGES), lanes)
+                emitter.store(emitter.get(total), c, (emitter.place(first, r), GROUP), lanes)
 
     emitter.in_blocks(rows, ROWS_TOGETHER, some_rows)
 
@@ -60,35 +62,35 @@ products = kernel(_products, TOGETHER)
 """products(memory, (c, a, a_row, a_step, b, rows, depth))"""
 
 
-def _teach(emitter: Emitter, c: Place, a: Place, b: Place, row: Place, rows: Place) -> None:
+def _learn_weights(emitter: Emitter, c: Place, a: Place, b: Place, row: Place, rows: Place) -> None:
     """C (rows, row) += A (rows, 32) times B (32, row). For accuracy a sum is complete before it is added."""
 
     def some_rows(lanes: int, column: Place, many: int, first: Place) -> None:
         own = emitter.with_lanes(lanes)
-        left, sums = own.place(a, (first, IMAGES)), [own.variable() for _ in range(many)]
-        with own.loop(IMAGES) as n:
+        left, sums = own.place(a, (first, GROUP)), [own.variable() for _ in range(many)]
+        with own.loop(GROUP) as n:
             value = own.load(b, (n, row), column)
             for r, total in enumerate(sums):
-                own.accumulate(total, own.spread(left, r * IMAGES, n), value)
+                own.accumulate(total, own.spread(left, r * GROUP, n), value)
         for r, total in enumerate(sums):
             to = own.place(c, (own.place(first, r), row), column)
             own.store(own.load(to) + own.get(total), to)
 
     emitter.in_blocks(
-        row, tuple(TAUGHT),
+        row, tuple(ROWS_LEARNT),
         lambda lanes, column: emitter.in_blocks(
-            rows, TAUGHT[lanes], lambda many, first: some_rows(lanes, column, many, first)
+            rows, ROWS_LEARNT[lanes], lambda many, first: some_rows(lanes, column, many, first)
         ),
     )  # fmt: skip
 
 
-teach = kernel(_teach)
+learn_weights = kernel(_learn_weights)
 
 
 # The four values of a window, pooled.
 
 
-def pooled(emitter: Emitter, corners: Sequence[Vector], bias: Vector, y: Place, winner: Place) -> None:
+def pool_corners(emitter: Emitter, corners: Sequence[Vector], bias: Vector, y: Place, winner: Place) -> None:
     """y = the largest of the corners plus bias, at least 0; winner = which it was, 4 where y is 0."""
     zero, best, which = emitter.number(0.0), corners[0], emitter.number(0.0)
     for i in range(1, 4):
@@ -99,13 +101,13 @@ def pooled(emitter: Emitter, corners: Sequence[Vector], bias: Vector, y: Place, 
     emitter.store(value.where(">", zero, which, emitter.number(4.0)), winner)
 
 
-def routed(emitter: Emitter, slope: Place, winner: Place) -> list[Vector]:
+def corner_slopes(emitter: Emitter, slope: Place, winner: Place) -> list[Vector]:
     """The slopes of the four corners: that of y at the winner, else 0."""
     value, which, zero = emitter.load(slope), emitter.load(winner), emitter.number(0.0)
     return [which.where("==", emitter.number(i), value, zero) for i in range(4)]
 
 
-def watched(
+def tally_corners(
     emitter: Emitter, corners: Sequence[Vector], bias: Vector, sums: Place, zeros: Place, counted: Sequence[int]
 ) -> None:
     """Add the values of those corners that are in the map to sums, and 1 for each that is 0 to zeros."""
@@ -130,8 +132,8 @@ def live_slopes(
     total, zero, dead = emitter.variable(), emitter.number(0.0), emitter.number(4.0)
     with emitter.loop(down) as i, emitter.loop(right) as j:
         for half in range(HALVES):
-            which = emitter.load(winner, (emitter.place((i, right), j), IMAGES), half * LANES)
-            value = emitter.load(slope, (i, slope_row), (j, IMAGES), half * LANES)
+            which = emitter.load(winner, (emitter.place((i, right), j), GROUP), half * LANES)
+            value = emitter.load(slope, (i, slope_row), (j, GROUP), half * LANES)
             emitter.set(total, emitter.get(total) + which.where("<", dead, value, zero))
     emitter.add(emitter.get(total).total(), out)
 
@@ -140,7 +142,8 @@ def live_slopes(
 
 
 def tile_at(emitter: Emitter, x: Place, row: Place) -> list[Vector]:
-    return [emitter.load(x, (i, row), j * IMAGES) for i in range(4) for j in range(4)]
+    """The 4x4 pixels from x on, row by row; rows lie `row` apart."""
+    return [emitter.load(x, (i, row), j * GROUP) for i in range(4) for j in range(4)]
 
 
 def _windows(end: Callable[..., None]) -> Any:
@@ -157,7 +160,7 @@ def _windows(end: Callable[..., None]) -> Any:
         def some_filters(many: int, first: Place, t: Place) -> None:
             sums = [[emitter.variable() for _ in range(4)] for _ in range(many)]
             with emitter.loop(channels) as c:
-                tile = tile_at(emitter, emitter.place(x, (t, 2 * IMAGES), n, (c, channel)), row)
+                tile = tile_at(emitter, emitter.place(x, (t, 2 * GROUP), n, (c, channel)), row)
                 for u in range(many):
                     own = emitter.place(w, (emitter.place((emitter.place(first, u), channels), c), 9))
                     for tap in range(9):
@@ -181,8 +184,8 @@ def _keep(
     emitter: Emitter, corners: Sequence[Vector], bias: Vector, u: Place, t: Place, n: Place,
     y: Place, y_unit: Place, winner: Place, winner_unit: Place,
 ) -> None:  # fmt: skip
-    to, which = emitter.place(y, (u, y_unit), (t, IMAGES), n), emitter.place(winner, (u, winner_unit), (t, IMAGES), n)
-    pooled(emitter, corners, bias, to, which)
+    to, which = emitter.place(y, (u, y_unit), (t, GROUP), n), emitter.place(winner, (u, winner_unit), (t, GROUP), n)
+    pool_corners(emitter, corners, bias, to, which)
 
 
 convolve = _windows(_keep)
@@ -190,29 +193,29 @@ convolve = _windows(_keep)
 values of a row of windows."""
 
 
-def _watch(counted: Sequence[int]) -> Callable[..., None]:
+def _tally(counted: Sequence[int]) -> Callable[..., None]:
     def end(
         emitter: Emitter, corners: Sequence[Vector], bias: Vector, u: Place, t: Place, n: Place, sums: Place
     ) -> None:
-        own = emitter.place(sums, (u, 2 * IMAGES), n)
-        watched(emitter, corners, bias, own, emitter.place(own, IMAGES), counted)
+        own = emitter.place(sums, (u, 2 * GROUP), n)
+        tally_corners(emitter, corners, bias, own, emitter.place(own, GROUP), counted)
 
     return end
 
 
-watch22, watch12, watch21, watch11 = (_windows(_watch(CORNERS[size])) for size in ((2, 2), (1, 2), (2, 1), (1, 1)))
-"""watch22(memory, (x, row, channel, channels, w, bias, units, windows, sums)): adds to sums (units, 2, 32) the values
+tally22, tally12, tally21, tally11 = (_windows(_tally(CORNERS[size])) for size in ((2, 2), (1, 2), (2, 1), (1, 1)))
+"""tally22(memory, (x, row, channel, channels, w, bias, units, windows, sums)): adds to sums (units, 2, 32) the values
 before pooling and how many are 0; the digits are the rows and columns of the windows that lie in the map."""
 
 
 @kernel
-def blank(emitter: Emitter, bias: Place, y: Place, winner: Place, windows: Place) -> None:
+def pool_black(emitter: Emitter, bias: Place, y: Place, winner: Place, windows: Place) -> None:
     """What `convolve` gives one filter for windows that are black in all images."""
     zero = emitter.number(0.0)
     with emitter.loop(windows) as t:
         for half in range(HALVES):
-            to, which = (emitter.place(place, (t, IMAGES), half * LANES) for place in (y, winner))
-            pooled(emitter, [zero] * 4, emitter.spread(bias), to, which)
+            to, which = (emitter.place(place, (t, GROUP), half * LANES) for place in (y, winner))
+            pool_corners(emitter, [zero] * 4, emitter.spread(bias), to, which)
 
 
 def _correlate(
@@ -234,10 +237,10 @@ def _correlate(
             ]
             with emitter.loop(windows) as t:
                 for half in range(HALVES):
-                    tile = tile_at(emitter, emitter.place(x, (t, 2 * IMAGES), half * LANES, lanes), row)
+                    tile = tile_at(emitter, emitter.place(x, (t, 2 * GROUP), half * LANES, lanes), row)
                     for u, totals in zip(own, taps, strict=True):
-                        at = emitter.place((t, IMAGES), half * LANES, lanes)
-                        slopes = routed(
+                        at = emitter.place((t, GROUP), half * LANES, lanes)
+                        slopes = corner_slopes(
                             emitter,
                             emitter.place(slope, (u, slope_unit), at),
                             emitter.place(winner, (u, winner_unit), at),
@@ -251,7 +254,7 @@ def _correlate(
                 for tap, total in enumerate(totals):
                     emitter.store(emitter.get(total), sums, (u, 9 * LANES), tap * LANES, lanes)
 
-    emitter.in_blocks(units, FILTERS, some_filters)
+    emitter.in_blocks(units, FILTERS_TOGETHER, some_filters)
 
 
 correlate = kernel(_correlate, STEP)
@@ -271,8 +274,8 @@ def gather_taps(emitter: Emitter, out: Place, sums: Place) -> None:
 def add_bias(emitter: Emitter, n: Place, y: Place, bias: Place, units: Place, floor: Place) -> None:
     """y (units, 32) = max(floor, y + bias)."""
     with emitter.loop(units) as u:
-        value = emitter.load(y, (u, IMAGES), n) + emitter.spread(bias, u)
-        emitter.store(value.at_least(emitter.spread(floor)), y, (u, IMAGES), n)
+        value = emitter.load(y, (u, GROUP), n) + emitter.spread(bias, u)
+        emitter.store(value.at_least(emitter.spread(floor)), y, (u, GROUP), n)
 
 
 @over_images
@@ -280,7 +283,7 @@ def through_relu(emitter: Emitter, n: Place, slope: Place, value: Place, units: 
     """slope (units, 32) = 0 where value is not above 0."""
     zero = emitter.number(0.0)
     with emitter.loop(units) as u:
-        at = emitter.place((u, IMAGES), n)
+        at = emitter.place((u, GROUP), n)
         kept = emitter.load(value, at).where(">", zero, emitter.load(slope, at), zero)
         emitter.store(kept, slope, at)
 
@@ -289,5 +292,5 @@ def through_relu(emitter: Emitter, n: Place, slope: Place, value: Place, units: 
 def gather_bias(emitter: Emitter, out: Place, slope: Place, units: Place) -> None:
     """out (units) += the totals of slope (units, 32)."""
     with emitter.loop(units) as u:
-        first, second = (emitter.load(slope, (u, IMAGES), half * LANES) for half in range(HALVES))
+        first, second = (emitter.load(slope, (u, GROUP), half * LANES) for half in range(HALVES))
         emitter.add((first + second).total(), out, u)

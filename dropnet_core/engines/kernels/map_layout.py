@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dropnet_core.engines.kernels.map_kernels import IMAGES
-from dropnet_core.engines.kernels.model import Memory, Plan, rounded
+from dropnet_core.engines.kernels.map_kernels import GROUP
+from dropnet_core.engines.kernels.model import Memory, Plan, round_up
 from dropnet_core.engines.kernels.tile_kernels import TILE
 from dropnet_core.engines.kernels.vectors import LANES
 
 FIRST, TILED, DENSE = range(3)
 
-LAYER = np.dtype(
+MAP_LAYER = np.dtype(
     [
         (name, np.int64)
         for name in (
@@ -45,7 +45,7 @@ scratch             of a tiled layer one tile's products (16, channels or units,
 """
 
 
-class Places(NamedTuple):
+class MapPlaces(NamedTuple):
     """Places that no layer owns.
 
     scale   minus the learning rate over the images of the batch
@@ -64,20 +64,20 @@ class Places(NamedTuple):
     learnt_end: int
 
 
-def planned(shape: tuple[int, int, int], shapes: Sequence[tuple[int, ...]]) -> Plan:
+def map_plan(shape: tuple[int, int, int], shapes: Sequence[tuple[int, ...]]) -> Plan:
     """Where the numbers of a network lie whose weights have these shapes, for images (channels, height, width)."""
-    memory, layers = Memory(), np.zeros(len(shapes), LAYER)
+    memory, layers = Memory(), np.zeros(len(shapes), MAP_LAYER)
     channels, height, width = shape
     for i, (layer, own) in enumerate(zip(layers, shapes, strict=True)):
         kind = DENSE if len(own) == 2 else TILED if i else FIRST
         if kind == DENSE:
             channels, height, width = channels * height * width, 1, 1
         down, right = (1, 1) if kind == DENSE else (height // 2, width // 2)
-        row = channels * 9 if kind == FIRST else rounded(channels, 8)
+        row = channels * 9 if kind == FIRST else round_up(channels, 8)
         sizes = kind, channels, height, width, own[0], down, right, row
         for name, value in zip("kind channels height width units down right row".split(), sizes, strict=True):
             layer[name] = value
-        layer["v_plane"] = odd(own[0] * row)
+        layer["v_plane"] = odd_lines(own[0] * row)
         layer["weights"] = memory.take((9 if kind == TILED else 1) * int(layer["v_plane"]))
         layer["bias"] = memory.take(own[0])
         channels, height, width = own[0], down, right
@@ -88,10 +88,10 @@ def planned(shape: tuple[int, int, int], shapes: Sequence[tuple[int, ...]]) -> P
     learnt_end = memory.size
     for layer in layers:
         take_maps(memory, layer)
-    join(memory, layers)
-    places = Places(
-        scale=memory.take(1), labels=memory.take(IMAGES), out=memory.take(2 * IMAGES), floors=memory.take(2),
-        sums=memory.take(int(layers["units"].max()) * 2 * IMAGES), learnt=learnt, learnt_end=learnt_end,
+    join_layers(memory, layers)
+    places = MapPlaces(
+        scale=memory.take(1), labels=memory.take(GROUP), out=memory.take(2 * GROUP), floors=memory.take(2),
+        sums=memory.take(int(layers["units"].max()) * 2 * GROUP), learnt=learnt, learnt_end=learnt_end,
     )  # fmt: skip
     return layers, places, learnt, memory.size
 
@@ -101,44 +101,44 @@ def take_maps(memory: Memory, layer: Any) -> None:
     channels, units, height, width = (int(layer[name]) for name in ("channels", "units", "height", "width"))
     tiles = int(layer["down"] * layer["right"])
     if layer["kind"] == DENSE:
-        layer["x"], layer["x_slopes"] = memory.take(rounded(channels, 4) * IMAGES), memory.take(channels * IMAGES)
-        layer["turned"] = memory.take(IMAGES * int(layer["row"]))
+        layer["x"], layer["x_slopes"] = memory.take(round_up(channels, 4) * GROUP), memory.take(channels * GROUP)
+        layer["turned"] = memory.take(GROUP * int(layer["row"]))
         return
-    layer["x_row"] = (rounded(width, 2) + 2) * IMAGES
-    layer["x_channel"] = (rounded(height, 2) + 2) * layer["x_row"]
+    layer["x_row"] = (round_up(width, 2) + 2) * GROUP
+    layer["x_channel"] = (round_up(height, 2) + 2) * layer["x_row"]
     layer["x"] = memory.take(channels * int(layer["x_channel"]))
-    layer["winners"] = memory.take(units * tiles * IMAGES)
+    layer["winners"] = memory.take(units * tiles * GROUP)
     if layer["kind"] == FIRST:
         layer["scratch"] = memory.take(units * 9 * LANES)
         return
     layer["x_slopes"] = memory.take(channels * int(layer["x_channel"]))
     # Planes lie an odd number of lines apart: at a power of two they would share few places of the cache.
-    layer["plane"], layer["product_plane"] = odd(rounded(channels, 4) * IMAGES), odd(units * IMAGES)
+    layer["plane"], layer["product_plane"] = odd_lines(round_up(channels, 4) * GROUP), odd_lines(units * GROUP)
     layer["tile_step"] = TILE * layer["plane"]
     layer["tiles"] = memory.take(tiles * int(layer["tile_step"]))
     layer["products"] = memory.take(TILE * int(layer["product_plane"]))
-    layer["turned"] = memory.take(IMAGES * int(layer["row"]))
+    layer["turned"] = memory.take(GROUP * int(layer["row"]))
     layer["v"] = memory.take(TILE * int(layer["v_plane"]))
-    layer["scratch_plane"] = odd(max(channels, units) * IMAGES)
+    layer["scratch_plane"] = odd_lines(max(channels, units) * GROUP)
     layer["scratch"] = memory.take(TILE * int(layer["scratch_plane"]))
 
 
-def join(memory: Memory, layers: np.ndarray) -> None:
+def join_layers(memory: Memory, layers: np.ndarray) -> None:
     """Each layer writes where the next one reads; the logits get places of their own."""
     for layer, following in pairwise(layers):
         if following["kind"] == DENSE:
             layer["y"], layer["y_slopes"] = following["x"], following["x_slopes"]
-            layer["y_row"] = layer["right"] * IMAGES
+            layer["y_row"] = layer["right"] * GROUP
             layer["y_channel"] = layer["down"] * layer["y_row"]
         else:
-            inside = following["x_row"] + IMAGES
+            inside = following["x_row"] + GROUP
             layer["y"], layer["y_slopes"] = following["x"] + inside, following["x_slopes"] + inside
             layer["y_row"], layer["y_channel"] = following["x_row"], following["x_channel"]
     output = layers[-1]
     for name in ("y", "y_slopes"):
-        output[name] = memory.take(int(output["units"]) * IMAGES)
+        output[name] = memory.take(int(output["units"]) * GROUP)
 
 
-def odd(floats: int) -> int:
+def odd_lines(floats: int) -> int:
     """Room for so many floats that is an odd number of lines."""
     return (-(-floats // LANES) | 1) * LANES

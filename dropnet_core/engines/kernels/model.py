@@ -22,7 +22,7 @@ class Memory:
     def take(self, floats: int) -> int:
         """The place of so many floats."""
         place = self.size
-        self.size += rounded(floats, LANES)
+        self.size += round_up(floats, LANES)
         return place
 
 
@@ -30,14 +30,14 @@ Plan = tuple[np.ndarray, Any, int, int]
 """A network's layers, the places that no layer owns, and where in the memory its weights and everything end."""
 
 
-def numbers(size: int) -> np.ndarray:
+def aligned_zeros(size: int) -> np.ndarray:
     """So many zeros, float32, beginning on a line."""
     raw = np.zeros(size + LINE // 4, np.float32)
     skip = -raw.ctypes.data % LINE // 4
     return raw[skip : skip + size]
 
 
-def rounded(count: int, to: int) -> int:
+def round_up(count: int, to: int) -> int:
     """The smallest multiple of `to` that is no less than `count`."""
     return -(-count // to) * to
 
@@ -72,18 +72,18 @@ class Model(ABC):
     def _epoch(self, layout: Any, rate: np.float32) -> tuple[float, float]: ...
 
     @abstractmethod
-    def _judge(self, layout: Any) -> tuple[float, float]: ...
+    def _evaluate(self, layout: Any) -> tuple[float, float]: ...
 
     @abstractmethod
-    def _observe(self, layout: Any, sums: np.ndarray) -> None: ...
+    def _add_statistics(self, layout: Any, sums: np.ndarray) -> None: ...
 
     def epoch(self, layouts: Iterable[Any], rate: float) -> tuple[float, float]:
         """Train on images, laid out part by part. Returns the running mean loss and accuracy."""
         return self._means([(layout, *self._epoch(layout, np.float32(rate))) for layout in layouts])
 
-    def judge(self, layout: Any) -> tuple[float, float]:
+    def evaluate(self, layout: Any) -> tuple[float, float]:
         """The mean loss and the accuracy over images."""
-        return self._means([(layout, *self._judge(layout))])
+        return self._means([(layout, *self._evaluate(layout))])
 
     def _means(self, parts: list[tuple[Any, float, float]]) -> tuple[float, float]:
         loss, right, images = 0.0, 0.0, 0
@@ -93,14 +93,14 @@ class Model(ABC):
         finite = bool(np.isfinite(self.memory[: self.end_of_weights]).all())
         return loss / images if finite else math.nan, right / images
 
-    def observe(self, layout: Any) -> list[dict[str, np.ndarray]]:
+    def statistics(self, layout: Any) -> list[dict[str, np.ndarray]]:
         """The statistics of each hidden layer's units over images (see `dropnet_core.metrics.measure`).
 
         Values lie behind a ReLU, so their sizes' mean is their mean's size.
         """
         units = [int(count) for count in self.layers["units"][:-1]]
         sums = np.zeros((len(units), 3, max(units, default=0)))
-        self._observe(layout, sums)
+        self._add_statistics(layout, sums)
         found = []
         for layer, count in zip(sums / layout.images, units, strict=True):
             mean, zeros, zero_maps = layer[:, :count].copy()

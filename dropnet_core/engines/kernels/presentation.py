@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from dropnet_core.data import DataSet, pixels
-from dropnet_core.data.augmentation import moved
-from dropnet_core.engines.kernels.groups import padded
-from dropnet_core.engines.kernels.lit import index_type, listed
-from dropnet_core.engines.kernels.map_kernels import IMAGES
+from dropnet_core.data.augmentation import warp_images
+from dropnet_core.engines.kernels.groups import padded_count
+from dropnet_core.engines.kernels.lit import index_type, pixel_lists
+from dropnet_core.engines.kernels.map_kernels import GROUP
 from dropnet_core.networks.plain import Network
 from dropnet_core.recipe import Recipe
 
@@ -23,9 +23,9 @@ LayOut = Callable[[np.ndarray, np.ndarray, int], Any]
 """From images (n, channels, height, width), bytes or floats from 0 to 1, labels (n,) and the size of a batch."""
 
 
-def blind(images: np.ndarray, labels: np.ndarray, size: int) -> Any:
+def labels_only(images: np.ndarray, labels: np.ndarray, size: int) -> Any:
     """What a network sees whose output is cut off from the images: the labels."""
-    return listed(images[:, :0], labels, size)
+    return pixel_lists(images[:, :0], labels, size)
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Presentation:
 
     def part(self, name: str, lay_out: LayOut, size: int) -> Any:
         """The images of a split in stored order. Only the training images come in batches of `size`."""
-        key = name, lay_out, size if name == "train" else IMAGES
+        key = name, lay_out, size if name == "train" else GROUP
         if key not in self._stored:
             split = self.data.parts[name]
             self._stored[key] = lay_out(split.images.numpy(), split.labels.numpy(), key[2])
@@ -58,7 +58,7 @@ class Presentation:
             chosen = order[start : start + step]
             images = split.images[chosen]
             if maps is not None:
-                images = moved(pixels(images, torch.float32), maps[chosen])
+                images = warp_images(pixels(images, torch.float32), maps[chosen])
             yield lay_out(images.numpy(), split.labels[chosen].numpy(), size)
 
 
@@ -75,15 +75,15 @@ def bytes_of_images(network: Network, recipe: Recipe, data: DataSet) -> int:
         lit = {part: int(torch.count_nonzero(split.images)) for part, split in data.parts.items()}
         stored = (index + 1) * sum(lit.values()) + in_batches(lit["train"], size, index, 1)
     else:
-        sizes = {"train": size, "validation": IMAGES, "test": IMAGES}
-        stored = sum(padded(len(split), sizes[part]) * each_image for part, split in data.parts.items())
+        sizes = {"train": size, "validation": GROUP, "test": GROUP}
+        stored = sum(padded_count(len(split), sizes[part]) * each_image for part, split in data.parts.items())
     if not recipe.seeded:
         return stored
     value, images = torch.float32.itemsize if recipe.augmented else 1, min(CHUNK, len(data.train))
     if network.all_dense:
         again = (index + value) * images * each_image + in_batches(images * each_image, size, index, value)
     else:
-        again = padded(images, size) * each_image * value
+        again = padded_count(images, size) * each_image * value
     return stored + again + images * each_image * value
 
 

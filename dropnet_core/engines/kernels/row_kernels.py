@@ -12,7 +12,7 @@ from dropnet_core.engines.kernels.lit import CHAINS, PAIR
 from dropnet_core.engines.kernels.vectors import Emitter, Numbers, Place, Vector, integers, ir, kernel, kernel_of
 
 LANES_OF_ROWS = (32, 16, 8, 4) if WIDE else (16, 8, 4)
-MANY = 8 if WIDE else 4  # rows of a product that fit into registers beside their factors
+ROWS_AT_ONCE = 8 if WIDE else 4  # rows of a product that fit into registers beside their factors
 
 
 def over_units(emit: Callable[..., None]) -> Callable[..., None]:
@@ -30,7 +30,7 @@ def over_units(emit: Callable[..., None]) -> Callable[..., None]:
 
 @kernel_of
 @over_units
-def look(
+def lit_values(
     emitter: Emitter, numbers: list[Numbers], u: Place, row: Place,
     out: Place, w: Place, bias: Place, table: Place, start: Place, quads: Place, floor: Place,
 ) -> None:  # fmt: skip
@@ -66,7 +66,7 @@ def learn_lit(
         emitter.store(emitter.load(target) + emitter.get(total), target)
 
 
-def product(
+def product_kernel(
     start: Callable[[Emitter, Place], Vector | None],
     end: Callable[[Emitter, Vector, Place, Place, Place], Vector],
 ) -> Any:
@@ -93,12 +93,12 @@ def product(
                 to = emitter.place(c, (emitter.place(first, r), row), u)
                 emitter.store(end(emitter, emitter.get(total), to, extras[r], floor), to)
 
-        emitter.in_blocks(rows, (MANY, 1), some_rows)
+        emitter.in_blocks(rows, (ROWS_AT_ONCE, 1), some_rows)
 
     return kernel(over_units(emit))
 
 
-propose = product(
+dense_values = product_kernel(
     lambda emitter, extra: emitter.load(extra),
     lambda emitter, total, c, extra, floor: total.at_least(emitter.spread(floor)),
 )
@@ -110,10 +110,10 @@ def _gated(emitter: Emitter, total: Vector, c: Place, extra: Place, floor: Place
     return emitter.load(extra).where(">", zero, total, zero)
 
 
-pass_back = product(lambda emitter, extra: None, _gated)
+dense_slopes = product_kernel(lambda emitter, extra: None, _gated)
 """C = A B where `extra` is above 0, else 0: slopes behind a layer's ReLU, whose values are `extra`."""
 
-learn = product(lambda emitter, extra: None, lambda emitter, total, c, extra, floor: emitter.load(c) + total)
+learn = product_kernel(lambda emitter, extra: None, lambda emitter, total, c, extra, floor: emitter.load(c) + total)
 """C += A B: what a batch teaches a layer's weights. For accuracy the sum is complete before it is added."""
 
 
@@ -149,7 +149,7 @@ _turn_square = kernel(_turn, 4)
 
 
 @compiled
-def turn(memory: Any, a: int, a_row: int, b: int, b_row: int, rows: int, columns: int) -> None:
+def transpose(memory: Any, a: int, a_row: int, b: int, b_row: int, rows: int, columns: int) -> None:
     """B (columns, rows) = A (rows, columns) turned; both sizes are rounded up to multiples of 4."""
     for r in range(0, rows, 4):
         for c in range(0, columns, 4):

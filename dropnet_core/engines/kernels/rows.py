@@ -7,14 +7,22 @@ import numpy as np
 
 from dropnet_core.engines.kernels.compiled import compiled
 from dropnet_core.engines.kernels.lit import CHAINS, PAIR, Lists
-from dropnet_core.engines.kernels.model import Memory, Model, Plan, numbers, rounded
-from dropnet_core.engines.kernels.row_kernels import learn, learn_lit, look, pass_back, propose, tally, turn
+from dropnet_core.engines.kernels.model import Memory, Model, Plan, aligned_zeros, round_up
+from dropnet_core.engines.kernels.row_kernels import (
+    dense_slopes,
+    dense_values,
+    learn,
+    learn_lit,
+    lit_values,
+    tally,
+    transpose,
+)
 from dropnet_core.engines.kernels.softmax import softmax16
 from dropnet_core.engines.kernels.vectors import LANES
 
 AT_A_TIME = 32  # images whose values are summed in float32
 
-LAYER = np.dtype([(name, np.int64) for name in "inputs units row weights turned bias values slopes".split()])
+ROW_LAYER = np.dtype([(name, np.int64) for name in "inputs units row weights turned bias values slopes".split()])
 """A layer's sizes, and the places of its numbers in the memory:
 
 row      distance of rows, its units rounded up
@@ -23,7 +31,7 @@ bias     (row); values and slopes (images of a batch, row)
 """
 
 
-class Places(NamedTuple):
+class RowPlaces(NamedTuple):
     """Places that no layer owns.
 
     table   the brightness of the 256 bytes
@@ -56,11 +64,11 @@ def forward(memory: Any, layers: Any, places: Any, by_image: Any, start: int, im
         at, end = by_image.starts[start + k], by_image.starts[start + k + 1]
         to, quads = first.values + k * first.row, (end - at) // CHAINS
         spots = (by_image.pixels, by_image.values)
-        look(memory, spots, (first.row, to, first.weights, first.bias, places.table, at, quads, floor))
+        lit_values(memory, spots, (first.row, to, first.weights, first.bias, places.table, at, quads, floor))
     for i in range(1, last + 1):
         layer, before = layers[i], layers[i - 1]
         floor = places.floors + (1 if i == last else 0)
-        propose(
+        dense_values(
             memory,
             (layer.row, layer.values, before.values, before.row, 1, layer.weights, images, layer.inputs,
              layer.bias, 0, floor),
@@ -68,20 +76,20 @@ def forward(memory: Any, layers: Any, places: Any, by_image: Any, start: int, im
 
 
 @compiled
-def answer(memory: Any, layers: Any, places: Any, labels: Any, rate: Any) -> Any:
+def loss_and_slopes(memory: Any, layers: Any, places: Any, labels: Any, rate: Any) -> Any:
     """The sum of the losses and the number of right answers; and the slopes of the logits, times -rate / images."""
     output, room, images = layers[len(layers) - 1], places.room, len(labels)
     memory[places.labels : places.labels + room] = -1
     for k in range(images):
         memory[places.labels + k] = labels[k]
     memory[places.scale] = -rate / np.float32(images)
-    turn(memory, output.values, output.row, places.logits, room, images, output.units)
+    transpose(memory, output.values, output.row, places.logits, room, images, output.units)
     for k in range(0, images, LANES):
         softmax16(
             memory,
             (places.logits + k, room, places.labels + k, places.scale, output.units, places.slopes + k, places.out + k),
         )
-    turn(memory, places.slopes, room, output.slopes, output.row, output.units, images)
+    transpose(memory, places.slopes, room, output.slopes, output.row, output.units, images)
     loss = right = 0.0
     for k in range(images):
         loss += memory[places.out + k]
@@ -94,8 +102,8 @@ def backward(memory: Any, layers: Any, places: Any, by_batch: Any, batch: int, i
     """Pass the slopes of the logits back, and let every layer learn."""
     for i in range(len(layers) - 1, 0, -1):
         layer, before = layers[i], layers[i - 1]
-        turn(memory, layer.weights, layer.row, layer.turned, before.row, layer.inputs, layer.units)
-        pass_back(
+        transpose(memory, layer.weights, layer.row, layer.turned, before.row, layer.inputs, layer.units)
+        dense_slopes(
             memory,
             (before.row, before.slopes, layer.slopes, layer.row, 1, layer.turned, images, layer.units,
              before.values, before.row, places.floors),
@@ -123,6 +131,7 @@ def backward(memory: Any, layers: Any, places: Any, by_batch: Any, batch: int, i
 
 @compiled
 def learn_bias(memory: Any, layer: Any, places: Any, images: int) -> None:
+    """bias (row) += the sum of the slopes of so many images (images, row)."""
     learn(
         memory,
         (layer.row, layer.bias, places.one, 0, 0, layer.slopes, 1, images, layer.bias, 0, places.floors),
@@ -138,26 +147,26 @@ def epoch(
     for batch in range(len(by_batch.segments)):
         own = labels[batch * size : batch * size + size]
         forward(memory, layers, places, by_image, batch * size, len(own))
-        one, two = answer(memory, layers, places, own, rate)
+        one, two = loss_and_slopes(memory, layers, places, own, rate)
         loss, right = loss + one, right + two
         backward(memory, layers, places, by_batch, batch, len(own))
     return loss, right
 
 
 @compiled
-def judge(memory: Any, layers: Any, places: Any, by_image: Any, labels: Any) -> Any:
+def evaluate(memory: Any, layers: Any, places: Any, by_image: Any, labels: Any) -> Any:
     """The summed loss and the number of right answers."""
     loss = right = 0.0
     for start in range(0, len(labels), places.room):
         own = labels[start : start + places.room]
         forward(memory, layers, places, by_image, start, len(own))
-        one, two = answer(memory, layers, places, own, np.float32(0))
+        one, two = loss_and_slopes(memory, layers, places, own, np.float32(0))
         loss, right = loss + one, right + two
     return loss, right
 
 
 @compiled
-def observe(memory: Any, layers: Any, places: Any, by_image: Any, sums: Any) -> None:
+def add_statistics(memory: Any, layers: Any, places: Any, by_image: Any, sums: Any) -> None:
     """Add to `sums` (hidden layers, 3, widest), of each unit, its values and how many of them are 0.
 
     Of few images at a time, since each time is summed in float32.
@@ -174,22 +183,22 @@ def observe(memory: Any, layers: Any, places: Any, by_image: Any, sums: Any) -> 
                 sums[i, 1, u] += memory[zeros + u]
 
 
-def planned(shapes: Sequence[tuple[int, ...]], size: int) -> Plan:
+def row_plan(shapes: Sequence[tuple[int, ...]], size: int) -> Plan:
     """Where the numbers of a network with weights (units, inputs) lie, for batches of `size` images."""
-    memory, room = Memory(), rounded(size, LANES)
-    layers = np.zeros(len(shapes), LAYER)
+    memory, room = Memory(), round_up(size, LANES)
+    layers = np.zeros(len(shapes), ROW_LAYER)
     for layer, (units, inputs) in zip(layers, shapes, strict=True):
-        row = rounded(max(units, 1), 4 if units <= 4 else 8)  # a narrow last layer costs as little as it can
+        row = round_up(max(units, 1), 4 if units <= 4 else 8)  # a narrow last layer costs as little as it can
         layer["units"], layer["inputs"], layer["row"] = units, inputs, row
-        layer["weights"], layer["bias"] = memory.take(rounded(inputs, 4) * row), memory.take(row)
+        layer["weights"], layer["bias"] = memory.take(round_up(inputs, 4) * row), memory.take(row)
     end_of_weights, before = memory.size, 0
     for layer in layers:
         row = int(layer["row"])
-        layer["turned"] = memory.take(rounded(int(layer["units"]), 4) * before)
+        layer["turned"] = memory.take(round_up(int(layer["units"]), 4) * before)
         layer["values"], layer["slopes"] = memory.take(room * row), memory.take(room * row)
         before = row
-    widest, classes = int(layers["row"].max()), rounded(int(layers["units"][-1]), 4)
-    places = Places(
+    widest, classes = int(layers["row"].max()), round_up(int(layers["units"][-1]), 4)
+    places = RowPlaces(
         table=memory.take(256), one=memory.take(1), floors=memory.take(2), scale=memory.take(1),
         labels=memory.take(room), logits=memory.take(classes * room), slopes=memory.take(classes * room),
         out=memory.take(2 * room), room=room, sums=memory.take(2 * widest),
@@ -205,8 +214,8 @@ class Rows(Model):
     """
 
     def __init__(self, weights: Sequence[tuple[np.ndarray, np.ndarray]], size: int) -> None:
-        self.layers, self.places, self.end_of_weights, end = planned([weight.shape for weight, _ in weights], size)
-        self.memory = numbers(end)
+        self.layers, self.places, self.end_of_weights, end = row_plan([weight.shape for weight, _ in weights], size)
+        self.memory = aligned_zeros(end)
         self.memory[self.places.table : self.places.table + 256] = np.arange(256, dtype=np.float32) / np.float32(255)
         self.memory[self.places.one], self.memory[self.places.floors + 1] = 1, -np.inf
         self.put(weights)
@@ -215,14 +224,15 @@ class Rows(Model):
         lists = layout.by_image, layout.by_batch, layout.labels, layout.size
         return epoch(self.memory, self.layers, self.places, *lists, rate)
 
-    def _judge(self, layout: Lists) -> tuple[float, float]:
-        return judge(self.memory, self.layers, self.places, layout.by_image, layout.labels)
+    def _evaluate(self, layout: Lists) -> tuple[float, float]:
+        return evaluate(self.memory, self.layers, self.places, layout.by_image, layout.labels)
 
-    def _observe(self, layout: Lists, sums: np.ndarray) -> None:
-        observe(self.memory, self.layers, self.places, layout.by_image, sums)
+    def _add_statistics(self, layout: Lists, sums: np.ndarray) -> None:
+        add_statistics(self.memory, self.layers, self.places, layout.by_image, sums)
         sums[:, 2] = sums[:, 1]  # a node has one value an image
 
     def weight(self, i: int) -> np.ndarray:
+        """A layer's weights, a view of the memory: (units, inputs)."""
         layer = self.layers[i]
         place, inputs, row = int(layer["weights"]), int(layer["inputs"]), int(layer["row"])
         return self.memory[place : place + inputs * row].reshape(inputs, row)[:, : layer["units"]].T

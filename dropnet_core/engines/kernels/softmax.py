@@ -11,11 +11,12 @@ LOG = (
     2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 )  # fmt: skip
 """The polynomials of Cephes' expf and logf."""
-LOWEST = -87.0  # whose exponential is the smallest normal float, nearly
+LOWEST_EXPONENT = -87.0  # whose exponential is the smallest normal float, nearly
 HALF_ROOT_BITS = 0x3F3504F3  # of the root of a half
 
 
 def polynomial(emitter: Emitter, coefficients: tuple[float, ...], x: Vector) -> Vector:
+    """The polynomial's value, by Horner's rule; the coefficient of the highest power comes first."""
     value = emitter.number(coefficients[0])
     for coefficient in coefficients[1:]:
         value = emitter.fma(value, x, emitter.number(coefficient))
@@ -25,7 +26,7 @@ def polynomial(emitter: Emitter, coefficients: tuple[float, ...], x: Vector) -> 
 def exponential(emitter: Emitter, x: Vector) -> Vector:
     """e ** x for x <= 0, as 2 ** n * e ** r with a whole n and |r| <= ln 2 / 2."""
     builder = emitter.builder
-    x = x.at_least(emitter.number(LOWEST))
+    x = x.at_least(emitter.number(LOWEST_EXPONENT))
     shifted = emitter.fma(x, emitter.number(1.44269504088896341), emitter.number(ROUNDS))
     n = shifted - emitter.number(ROUNDS)
     r = emitter.fma(n, emitter.number(-LN2_HIGH), x)
@@ -81,6 +82,7 @@ def softmax(
 
 
 def class_number(emitter: Emitter, k: ir.Value) -> Vector:
+    """A class as a float in all lanes."""
     return emitter.splat(emitter.builder.sitofp(emitter.builder.trunc(k, INT32), ir.FloatType()))
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from dropnet_core.engines.kernels.map_kernels import (
     CORNERS,
-    IMAGES,
+    GROUP,
     STEP,
+    corner_slopes,
     over_images,
-    pooled,
-    routed,
+    pool_corners,
+    tally_corners,
     tile_at,
-    watched,
 )
 from dropnet_core.engines.kernels.vectors import Emitter, Place, Vector, kernel
 
@@ -85,7 +85,7 @@ def transform(
             lambda d: [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]],
         )
         for k, value in enumerate(turned):
-            emitter.store(value, u, (k, plane), (c, IMAGES), n)
+            emitter.store(value, u, (k, plane), (c, GROUP), n)
 
 
 def _transform_back(top: bool, left: bool) -> Any:
@@ -97,13 +97,13 @@ def _transform_back(top: bool, left: bool) -> Any:
     ) -> None:
         with emitter.loop(channels) as c:
             turned = on_both_sides(
-                [emitter.load(u, (k, plane), (c, IMAGES), n) for k in range(TILE)],
+                [emitter.load(u, (k, plane), (c, GROUP), n) for k in range(TILE)],
                 4,
                 lambda t: [t[0], (t[1] - t[2]) + t[3], (t[1] + t[2]) - t[0], -t[3]],
             )
             for i in range(4):
                 for j in range(4):
-                    to, value = emitter.place(s, (c, channel), (i, row), j * IMAGES, n), turned[4 * i + j]
+                    to, value = emitter.place(s, (c, channel), (i, row), j * GROUP, n), turned[4 * i + j]
                     shared = (top and i < 2) or (left and j < 2)
                     emitter.store(emitter.load(to) + value if shared else value, to)
 
@@ -125,42 +125,44 @@ def _corners(emitter: Emitter, m: Place, plane: Place) -> list[Vector]:
 
 
 @over_images
-def settle(
+def pool_tile(
     emitter: Emitter, n: Place, m: Place, plane: Place, bias: Place, units: Place,
     y: Place, y_unit: Place, winner: Place, winner_unit: Place,
 ) -> None:  # fmt: skip
     """From a tile's products M (16, units, 32) to its pooled values."""
     with emitter.loop(units) as u:
-        corners = _corners(emitter, emitter.place(m, (u, IMAGES), n), plane)
+        corners = _corners(emitter, emitter.place(m, (u, GROUP), n), plane)
         to, which = emitter.place(y, (u, y_unit), n), emitter.place(winner, (u, winner_unit), n)
-        pooled(emitter, corners, emitter.spread(bias, u), to, which)
+        pool_corners(emitter, corners, emitter.spread(bias, u), to, which)
 
 
-def _watch_tile(counted: Sequence[int]) -> Any:
+def _tally_tile(counted: Sequence[int]) -> Any:
     @over_images
     def emit(emitter: Emitter, n: Place, m: Place, plane: Place, bias: Place, units: Place, sums: Place) -> None:
         with emitter.loop(units) as u:
-            corners = _corners(emitter, emitter.place(m, (u, IMAGES), n), plane)
-            own = emitter.place(sums, (u, 2 * IMAGES), n)
-            watched(emitter, corners, emitter.spread(bias, u), own, emitter.place(own, IMAGES), counted)
+            corners = _corners(emitter, emitter.place(m, (u, GROUP), n), plane)
+            own = emitter.place(sums, (u, 2 * GROUP), n)
+            tally_corners(emitter, corners, emitter.spread(bias, u), own, emitter.place(own, GROUP), counted)
 
     return emit
 
 
-watch_tile22, watch_tile12, watch_tile21, watch_tile11 = (
-    _watch_tile(CORNERS[size]) for size in ((2, 2), (1, 2), (2, 1), (1, 1))
+tally_tile22, tally_tile12, tally_tile21, tally_tile11 = (
+    _tally_tile(CORNERS[size]) for size in ((2, 2), (1, 2), (2, 1), (1, 1))
 )
-"""watch_tile22(memory, (m, plane, bias, units, sums)): as watch22, from a tile's products M (16, units, 32)."""
+"""tally_tile22(memory, (m, plane, bias, units, sums)): as tally22, from a tile's products M (16, units, 32)."""
 
 
 @over_images
-def unsettle(
+def unpool_tile(
     emitter: Emitter, n: Place, slope: Place, slope_unit: Place, winner: Place, winner_unit: Place,
     m: Place, plane: Place, units: Place,
 ) -> None:  # fmt: skip
     """From the slopes of a tile's pooled values to those of its products (16, units, 32): A y A'."""
     with emitter.loop(units) as u:
-        corners = routed(emitter, emitter.place(slope, (u, slope_unit), n), emitter.place(winner, (u, winner_unit), n))
+        corners = corner_slopes(
+            emitter, emitter.place(slope, (u, slope_unit), n), emitter.place(winner, (u, winner_unit), n)
+        )
         turned = on_both_sides(corners, 2, lambda t: [t[0], t[0] + t[1], t[0] - t[1], -t[1]])
         for k, value in enumerate(turned):
-            emitter.store(value, m, (k, plane), (u, IMAGES), n)
+            emitter.store(value, m, (k, plane), (u, GROUP), n)

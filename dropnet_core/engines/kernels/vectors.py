@@ -80,6 +80,7 @@ class Emitter:
         self.kind = ir.VectorType(FLOAT, lanes)
 
     def with_lanes(self, lanes: int) -> "Emitter":
+        """The same kernel's emitter, whose vectors have so many floats."""
         return Emitter(self.builder, self.data, lanes)
 
     # Places.
@@ -93,9 +94,11 @@ class Emitter:
         return place
 
     def times(self, a: Place, b: Place) -> ir.Value:
+        """The product of two integers."""
         return self.builder.mul(self.index(a), self.index(b), flags=["nsw"])
 
     def index(self, number: Place) -> ir.Value:
+        """An integer as LLVM has it."""
         return ir.Constant(INDEX, number) if isinstance(number, int) else number
 
     def _pointer(self, place: Place, kind: ir.Type) -> ir.Value:
@@ -104,15 +107,19 @@ class Emitter:
     # Between memory and registers.
 
     def load(self, *place: Place) -> Vector:
+        """The vector that begins at the sum of these offsets."""
         return Vector(self, self.builder.load(self._pointer(self.place(*place), self.kind), align=4))
 
     def store(self, value: Vector, *place: Place) -> None:
+        """Write a vector from the sum of these offsets on."""
         self.builder.store(value.value, self._pointer(self.place(*place), self.kind), align=4)
 
     def scalar(self, *place: Place) -> ir.Value:
+        """The one number at the sum of these offsets."""
         return self.builder.load(self._pointer(self.place(*place), FLOAT), align=4)
 
     def put(self, scalar: ir.Value, *place: Place) -> None:
+        """Write one number to the sum of these offsets."""
         self.builder.store(scalar, self._pointer(self.place(*place), FLOAT), align=4)
 
     def add(self, scalar: ir.Value, *place: Place) -> None:
@@ -132,6 +139,7 @@ class Emitter:
         return self.splat(self.scalar(*place))
 
     def number(self, number: float) -> Vector:
+        """A constant in all lanes."""
         return Vector(self, ir.Constant(self.kind, [ir.Constant(FLOAT, float(number))] * self.lanes))
 
     def fma(self, a: Vector, b: Vector, c: Vector) -> Vector:
@@ -143,12 +151,15 @@ class Emitter:
     # Bits of floats, as exponentials and logarithms need them.
 
     def bits(self, value: Vector) -> ir.Value:
+        """The bits of each float, as 32-bit integers."""
         return self.builder.bitcast(value.value, ir.VectorType(INT32, self.lanes))
 
     def of_bits(self, bits: ir.Value) -> Vector:
+        """The floats that have these bits."""
         return Vector(self, self.builder.bitcast(bits, self.kind))
 
     def all_lanes(self, number: int) -> ir.Constant:
+        """A constant 32-bit integer in all lanes."""
         return integers([number] * self.lanes)
 
     # Loops.
@@ -158,9 +169,11 @@ class Emitter:
         return cgutils.alloca_once_value(self.builder, (value or self.number(0.0)).value)
 
     def get(self, variable: ir.Value) -> Vector:
+        """The vector that a variable holds now."""
         return Vector(self, self.builder.load(variable))
 
     def set(self, variable: ir.Value, value: Vector) -> None:
+        """Let a variable hold this vector."""
         self.builder.store(value.value, variable)
 
     def accumulate(self, variable: ir.Value, a: Vector, b: Vector) -> None:
@@ -169,6 +182,7 @@ class Emitter:
 
     @contextmanager
     def loop(self, count: Place) -> Iterator[ir.Value]:
+        """Emit what is inside for each number from 0 to `count` - 1, which it is given."""
         with cgutils.for_range(self.builder, self.index(count)) as loop:
             yield loop.index
 

@@ -1,9 +1,9 @@
-"""Where the paper's text and the authors' code differ, and which option switches each reading.
+"""Where the paper's text and the authors' code differ, and which option switches between them.
 
-READINGS is what the page "As written and as coded" is made of; the page of departures explains each.
+DEPARTURES is what the page "As written and as coded" is made of; the book's page of departures explains each.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from dropnet_core.basics.places import results_folder
@@ -48,7 +48,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Departure:
     """One place where paper and code differ.
 
     title    as the page of departures calls it
@@ -66,6 +66,7 @@ class Reading:
     anchor: str
     option: str
     belongs: str
+    _: KW_ONLY
     paper: str
     code: str
     default: str
@@ -79,90 +80,120 @@ class Reading:
         return [command for command, side in sides.items() if not side.file.is_file()]
 
 
-KAPPA = "{metric}/kappa 0.95 "
-READINGS = (
-    Reading(
+KAPPA_CURVE = "{metric}/kappa 0.95 "
+DEPARTURES = (
+    Departure(
         "When a run ends", "departure-stop", "stop", "run",
-        "accuracy fallen to kappa times its start", "fraction remaining at or below 0.1", "as in each figure",
-        (
-            Side("kappa 0.95", "kappa-fc40-fc40", KAPPA + "last_good", quantity="fraction_remaining"),
+        paper="accuracy fallen to kappa times its start",
+        code="fraction remaining at or below 0.1",
+        default="as in each figure",
+        sides=(
+            Side("kappa 0.95", "kappa-fc40-fc40", KAPPA_CURVE + "last_good", quantity="fraction_remaining"),
             Side("fraction 0.05", "probe-selection-fc40-fc40", "{metric}@exact", quantity="fraction_remaining"),
-        ), ("min", "min_layer", "random"), returns=True,
+        ),
+        metrics=("min", "min_layer", "random"), returns=True,
     ),
-    Reading(
+    Departure(
         "What a run returns", "departure-result", "stop", "run",
-        "`one_more` or `already_trained`", "every cycle is a result", "`last_good`",
-        (
-            Side("kappa 0.95 one_more", "kappa-fc40-fc40", KAPPA + "one_more"),
-            Side("kappa 0.95 last_good", "kappa-fc40-fc40", KAPPA + "last_good"),
-        ), ("min", "min_layer", "random"), returns=True,
+        paper="`one_more` or `already_trained`",
+        code="every cycle is a result",
+        default="`last_good`",
+        sides=(
+            Side("kappa 0.95 one_more", "kappa-fc40-fc40", KAPPA_CURVE + "one_more"),
+            Side("kappa 0.95 last_good", "kappa-fc40-fc40", KAPPA_CURVE + "last_good"),
+        ),
+        metrics=("min", "min_layer", "random"), returns=True,
     ),
-    Reading(
+    Departure(
         "Which units go", "departure-selection", "selection", "run",
-        "the lowest: `exact`", "one of the lowest is spared: `authors`", "as the code in its experiments",
-        (
+        paper="the lowest: `exact`",
+        code="one of the lowest is spared: `authors`",
+        default="as the code in its experiments",
+        sides=(
             Side("exact", "probe-selection-fc40-fc40", "{metric}@exact"),
             Side("authors", "probe-selection-fc40-fc40", "{metric}@authors"),
-        ), ("min", "min_layer", "max", "max_layer"),
+        ),
+        metrics=("min", "min_layer", "max", "max_layer"),
     ),
-    Reading(
+    Departure(
         "Who wins a tie", "departure-ties", "selection", "run",
-        "chance: `exact`", "chance within a layer, early layers lose first: `authors`", "as for which units go",
-        (
+        paper="chance: `exact`",
+        code="chance within a layer, early layers lose first: `authors`",
+        default="as for which units go",
+        sides=(
             Side("exact", "probe-apoz-fair", "{metric}@abs_of_mean"),
             Side("authors", "apoz-resnet18", "{metric}"),
-        ), ("apoz",),
+        ),
+        metrics=("apoz",),
     ),
-    Reading(
+    Departure(
         "The score of a filter", "departure-filter-score", "score", "run",
-        "`mean_of_abs`", "`abs_of_mean`", "`mean_of_abs`",
-        (
+        paper="`mean_of_abs`",
+        code="`abs_of_mean`",
+        default="`mean_of_abs`",
+        sides=(
             Side("mean_of_abs", "probe-score-vgg19", "{metric}@mean_of_abs"),
             Side("abs_of_mean", "probe-score-vgg19", "{metric}@abs_of_mean"),
-        ), ("min", "min_layer"),
+        ),
+        metrics=("min", "min_layer"),
     ),
-    Reading(
+    Departure(
         "Counting zeros", "departure-counting-zeros", "score", "run",
-        "single zeros: `mean_of_abs`", "maps of zeros: `abs_of_mean`", "as the code",
-        (
+        paper="single zeros: `mean_of_abs`",
+        code="maps of zeros: `abs_of_mean`",
+        default="as the code",
+        sides=(
             Side("mean_of_abs", "probe-apoz-fair", "{metric}@mean_of_abs"),
             Side("abs_of_mean", "probe-apoz-fair", "{metric}@abs_of_mean"),
-        ), ("apoz", "apoz_layer"),
+        ),
+        metrics=("apoz", "apoz_layer"),
     ),
-    Reading(
+    Departure(
         "The oracle's companions", "departure-oracle", "metrics", "run",
-        "one unit a cycle: `random`", "one a layer, lowest number first: `random_layer`", "one a layer, at random",
-        (
+        paper="one unit a cycle: `random`",
+        code="one a layer, lowest number first: `random_layer`",
+        default="one a layer, at random",
+        sides=(
             Side("random", "oracle-fc20-fc20", "{metric}", "metrics=random"),
             Side("random_layer", "oracle-fc20-fc20", "{metric}_layer"),
-        ), ("random",),
+        ),
+        metrics=("random",),
     ),
-    Reading(
+    Departure(
         "Last or best epoch", "departure-best-epoch", "best_test_accuracy", "record",
-        "at early stopping", "last epoch: `test_accuracy`", "`test_accuracy`",
-        (
+        paper="at early stopping",
+        code="last epoch: `test_accuracy`",
+        default="`test_accuracy`",
+        sides=(
             Side("best_test_accuracy", "mnist-fc40-fc40", "{metric}", quantity="best_test_accuracy"),
             Side("test_accuracy", "mnist-fc40-fc40", "{metric}"),
-        ), ("min", "min_layer", "random", "random_layer"),
+        ),
+        metrics=("min", "min_layer", "random", "random_layer"),
     ),
-    Reading(
+    Departure(
         "Batches and their order", "departure-order", "shuffle", "recipe",
-        "not said", "the same in every epoch: `false`", "`false`",
-        (
+        paper="not said",
+        code="the same in every epoch: `false`",
+        default="`false`",
+        sides=(
             Side("true", "reinit-fc20-fc20", "{metric}", "shuffle=true initial=rewind"),
             Side("false", "reinit-fc20-fc20", "{metric}"),
         ),
     ),
-    Reading(
+    Departure(
         "The range of first weights", "departure-weight-range", "initial", "recipe",
-        "not said: `small_reinit`, if built anew", "of the full layer: `reinit`", "of the full layer",
-        (
+        paper="not said: `small_reinit`, if built anew",
+        code="of the full layer: `reinit`",
+        default="of the full layer",
+        sides=(
             Side("small_reinit", "probe-shrunk-init-fc20-fc20", "{metric}_small_reinit"),
             Side("reinit", "probe-shrunk-init-fc20-fc20", "{metric}_reinit"),
         ),
     ),
-    Reading(
+    Departure(
         "The bars", "departure-bars", "interval", "figure",
-        "95 % intervals", "1.96 population deviations: `paper`", "`t`",
+        paper="95 % intervals",
+        code="1.96 population deviations: `paper`",
+        default="`t`",
     ),
 )  # fmt: skip
