@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import NETWORK
 
-from dropnet_core.algorithm import path
+from dropnet_core.algorithm import pruning
 from dropnet_core.analysis import readings
 from dropnet_core.analysis.readings import READINGS, Reading, Side
 from dropnet_core.analysis.stats import INTERVALS
@@ -41,12 +41,12 @@ def switched(reading: Reading, value: str) -> Run:
 
 def asked(run: Run) -> list[Job]:
     """All jobs that a run asks for, answered with made-up outcomes."""
-    jobs, walk = [], path(run, NETWORK, [])
-    job = next(walk)
+    jobs, trainings = [], pruning(run, NETWORK)
+    job, _ = next(trainings)
     while True:
         jobs.append(job)
         try:
-            job = walk.send(made_up(run, job))
+            job, _ = trainings.send(made_up(run, job))
         except StopIteration:
             return jobs
 

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.schedules import fraction, schedule
+from dropnet_core.schedules import fraction, schedules
 from dropnet_core.stops import Stop
 
 
@@ -110,9 +110,9 @@ def test_a_fraction_is_taken_as_the_decimal_number_that_was_written():
 @pytest.mark.parametrize("p", [0, -0.2, 1.1, float("nan"), True, "0.2", None])
 def test_p_outside_its_range_is_refused(p):
     with pytest.raises(InputError, match="fraction of the remaining units"):
-        schedule("fraction", p)
+        schedules["fraction"](p)
 
 
 def test_unknown_schedule_names_the_nearest():
     with pytest.raises(InputError, match="did you mean 'one_unit'"):
-        schedule("one-unit", None)
+        schedules["one-unit"]

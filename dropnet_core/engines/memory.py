@@ -17,13 +17,12 @@ from dropnet_core.basics.free_memory import free_bytes
 from dropnet_core.basics.precision import storage
 from dropnet_core.basics.provenance import KERNELS
 from dropnet_core.data import DataSet
-from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.metrics import measure
-from dropnet_core.networks.architecture import Network
-from dropnet_core.networks.plain import PlainNetwork
+from dropnet_core.networks.modules import PlainNetwork
+from dropnet_core.networks.plain import Network
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import large_batches
+from dropnet_core.unit_statistics import measure
 
 WORKER = 200_000_000  # bytes of a worker process before it trains: Python and torch
 PAPER = Recipe()
@@ -62,7 +61,7 @@ def step_course(network: Network, precision: str, masked: bool) -> Course:
 
     def work(images: int) -> None:
         weights = zeros(network, dtype)
-        model = MaskedNetwork(network, weights, Mask.full(network.widths)) if masked else PlainNetwork(network, weights)
+        model = network.masked(weights, Mask.full(network.widths)) if masked else PlainNetwork(network, weights)
         for parameter in model.parameters():  # the gradients of the step before live until the way back
             parameter.grad = torch.empty_like(parameter)
         batch, labels = torch.zeros(images, *network.shape, dtype=dtype), torch.zeros(images, dtype=torch.int64)
@@ -78,7 +77,7 @@ def pass_course(network: Network, precision: str, masked: bool) -> Course:
     dtype, sets = storage(precision), MASKED_SETS if masked else SETS
 
     def work(images: int) -> None:
-        model = MaskedNetwork(network, zeros(network, dtype), Mask.full(network.widths))
+        model = network.masked(zeros(network, dtype), Mask.full(network.widths))
         others = [torch.empty_like(parameter) for parameter in model.parameters() for _ in range(sets)]
         measure(model, [torch.zeros(images, *network.shape, dtype=dtype)])
         del others

@@ -32,7 +32,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Network:
+class Architecture:
     """Layers in an order in which they can be computed, then a dense output layer that reads the last of them.
 
     name    as in the table of experiments, for example "fc40-fc40", "conv64-conv32" or "resnet18"
