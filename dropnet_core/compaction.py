@@ -131,10 +131,12 @@ class Counts:
 
     @property
     def parameters(self) -> int:
+        """Of all layers together."""
         return sum(self.parameters_per_layer)
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of all layers together, for one image."""
         return sum(self.macs_per_layer)
 
 

@@ -25,6 +25,7 @@ class MaskedModule(nn.Module):
     """
 
     mask: Mask
+    _look: Look | None
 
     def put_masks(self, mask: Mask) -> None:
         """Register a buffer (units,) of 0 and 1 for each masked layer, of the kind and place of the parameters."""
@@ -46,7 +47,7 @@ class MaskedModule(nn.Module):
 
     def show(self, images: Tensor, look: Look) -> None:
         """Pass images (n, C, H, W) through, and show each masked layer to `look`."""
-        self._look: Look | None = look
+        self._look = look
         try:
             self(images)
         finally:

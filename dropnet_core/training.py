@@ -35,6 +35,7 @@ class History:
 
     @property
     def epochs(self) -> int:
+        """How many there were."""
         return len(self.validation_loss)
 
     @property

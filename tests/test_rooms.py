@@ -116,7 +116,7 @@ def test_each_way_to_import_what_one_may_not_is_seen() -> None:
         "from ..running.store import Store",
         "from ..running import store",
         "from .. import metrics",
-        "def late():\n    from dropnet_core.metrics import measure",
+        "def late():\n    from dropnet_core.metrics import register",
     ):
         (complaint,) = complaints(sources | {"data.glyphs": line})
         assert complaint.startswith("data.glyphs imports ") and "data may not know" in complaint

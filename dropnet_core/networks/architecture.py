@@ -56,10 +56,12 @@ class Architecture:
 
     @property
     def all_dense(self) -> bool:
+        """Whether there is no convolution."""
         return all(layer.kind == "dense" for layer in self.layers)
 
     @property
     def has_norm(self) -> bool:
+        """Whether there is a batch norm."""
         return any(layer.norm for layer in self.layers)
 
     def sources(self, layer: int) -> tuple[int, ...]:

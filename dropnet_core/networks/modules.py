@@ -60,6 +60,7 @@ class PlainNetwork(nn.Module):
         self._awaited = [{s for later in reading[i + 1 :] for s in later} for i in range(len(network.layers))]
 
     def parameter(self, layer: int, part: str) -> Tensor:
+        """A layer's part, such as its "weight", in the shape that `Architecture.weight_shapes` gives."""
         name = f"{layer}_{part}"
         return self.get_buffer(name) if is_moving(name) else self.weights[name]
 
@@ -72,6 +73,7 @@ class PlainNetwork(nn.Module):
         return found
 
     def forward(self, images: Tensor) -> Tensor:
+        """Logits (n, classes) of images (n, C, H, W)."""
         values = {-1: images}
         for i in range(len(self.network.layers)):
             values[i] = self.value(i, [values[source] for source in self.network.sources(i)])
@@ -80,7 +82,7 @@ class PlainNetwork(nn.Module):
         return F.linear(values[last - 1].flatten(1), self.parameter(last, "weight"), self.parameter(last, "bias"))
 
     def value(self, i: int, inputs: list[Tensor]) -> Tensor:
-        """What layer i hands on, from the values that it reads."""
+        """What layer i hands on, (n, units) or (n, units, height, width), from the values that it reads."""
         layer = self.network.layers[i]
         if layer.kind == "sum":
             return pool(self.added(i, inputs), layer.pool)
@@ -90,7 +92,7 @@ class PlainNetwork(nn.Module):
         return self.activated(i, F.linear(inputs[0].flatten(1), weight, bias))
 
     def activated(self, i: int, value: Tensor) -> Tensor:
-        """The value behind ReLU, batch norm and pooling.
+        """The value (n, units) or (n, units, height, width) behind ReLU, batch norm and pooling.
 
         A max-pool commutes with the ReLU, and pooling first leaves the ReLU a quarter of the work.
         """
@@ -108,7 +110,7 @@ class PlainNetwork(nn.Module):
         return F.batch_norm(value, mean, variance, gamma, beta, self.training, NORM_MOMENTUM, NORM_EPSILON)
 
     def added(self, i: int, inputs: list[Tensor]) -> Tensor:
-        """The sum of values, each of them added into its places among the channels.
+        """The sum (n, units, height, width) of values, each added into its places among the channels.
 
         With channels last, as the engine "compact" lays values out, a place is a column and nothing is copied.
         """
@@ -124,7 +126,10 @@ class PlainNetwork(nn.Module):
 
 
 def convolve(value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A 3x3 convolution of the same size that also accepts no input channels and no filters."""
+    """A 3x3 convolution of the same size that also accepts no input channels and no filters.
+
+    value (n, channels, height, width), weight (units, channels, 3, 3), bias (units,): (n, units, height, width)
+    """
     if weight.numel():
         return F.conv2d(value, weight, bias, padding="same")
     return bias.to(value.dtype).view(1, -1, 1, 1).expand(len(value), -1, *value.shape[2:])
