@@ -81,7 +81,7 @@ class Recipe:
 
         The definition is compared with 1 instead: raising its default must rename every recipe.
         """
-        unchanged = {f.name: f.default for f in fields(self)} | {"definition": 1}
+        unchanged: dict[str, Any] = {f.name: f.default for f in fields(self)} | {"definition": 1}
         changed = {name: getattr(self, name) for name, value in unchanged.items() if getattr(self, name) != value}
         return {name: type(unchanged[name])(value) for name, value in changed.items()}  # 1 and 1.0 are one rate
 

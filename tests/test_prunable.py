@@ -47,6 +47,7 @@ class Branches:
 
     filters: int
     nodes: int
+    name: str = "branches"
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -54,7 +55,7 @@ class Branches:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        return "branches", self.filters, self.nodes
+        return self.name, self.filters, self.nodes
 
     def first_weights(self, seed: int, small: Mask | None = None) -> Weights:
         draw = torch.Generator().manual_seed(seed)
@@ -113,7 +114,7 @@ def test_the_least_active_units_go_as_measured_on_the_trained_module(tiny):
 
 def test_a_dropped_unit_is_silent_and_learns_nothing(tiny):
     mask = Mask([[True, False, True, True, True], [False, True, True, True]])
-    model = BRANCHES.masked(BRANCHES.first_weights(3), mask)
+    model = TwoBranches(BRANCHES.first_weights(3), mask)
     images = tiny.train.images[:20] / 255
     maps, nodes = model.activations(images)
     assert not maps[:, 1].any() and not nodes[:, 0].any() and maps[:, 0].all() and nodes[:, 1].all()
@@ -143,7 +144,7 @@ def test_the_board_keeps_its_outcomes_under_keys_of_its_own(tiny, tmp_path):
     again, other = Board(store, tiny.sha256), Board(store, tiny.sha256)
     again.start([run], pickle.loads(pickle.dumps(BRANCHES)))
     assert [c.mask for c in again.cycles[run]] == [c.mask for c in board.cycles[run]] and not again.open_jobs
-    other.start([run], Branches(4, 5))
+    other.start([run], Branches(5, 4, "others"))
     assert other.open_jobs == 1
 
 

@@ -86,6 +86,7 @@ def test_last_good_is_the_reading_unless_another_is_named():
         ("cycles 2.5", "whole number"),
         ("fraction", "reads 'fraction 0.1'"),
         ("fraction a", "reads 'fraction 0.1'"),
+        ("fraction 0.1 last_good", "only the stop 'kappa' has a reading"),
         ("fraction 0.1 one_more", "only the stop 'kappa' has a reading"),
         ("kappa 0.9 one_more twice", "at most three words"),
     ],
@@ -111,6 +112,11 @@ def test_a_fraction_is_taken_as_the_decimal_number_that_was_written():
 def test_p_outside_its_range_is_refused(p):
     with pytest.raises(InputError, match="fraction of the remaining units"):
         schedules["fraction"](p)
+
+
+def test_a_p_that_would_have_no_say_is_refused():
+    with pytest.raises(InputError, match="so it has no p; use p=None"):
+        schedules["one_unit"](0.2)
 
 
 def test_unknown_schedule_names_the_nearest():

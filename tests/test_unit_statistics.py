@@ -76,7 +76,7 @@ def test_a_metric_drops_by_the_statistic_it_needs(tiny, tmp_path, monkeypatch):
     job = Job(small().recipe, NETWORK, 0, 0, Mask.full(NETWORK.widths), ("peak",))
     outcome = train_all("reference", tiny, [job])[job]
     scores = metrics["low_peak"].scores(outcome.statistics, "mean_of_abs", np.random.default_rng(0))
-    assert all((a == b).all() for a, b in zip(scores, outcome.statistics["peak"], strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(scores, outcome.statistics["peak"], strict=True))
 
 
 def test_usual_statistics_are_read_by_name_and_cost_no_training_of_their_own(tiny):
@@ -86,9 +86,9 @@ def test_usual_statistics_are_read_by_name_and_cost_no_training_of_their_own(tin
     batches = LargeBatches(tiny.train, torch.float32)
     together = measure(model, (images for images, _ in batches))
     for name in USUAL:
-        assert all((a == b).all() for a, b in zip(statistics[name](model, batches), together[name], strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(statistics[name](model, batches), together[name], strict=True))
     scores = metrics["low_maps"].scores(together, "mean_of_abs", np.random.default_rng(0))
-    assert all((a == -b).all() for a, b in zip(scores, together["zero_maps"], strict=True))
+    assert all(np.array_equal(a, -b) for a, b in zip(scores, together["zero_maps"], strict=True))
 
 
 def test_gradients_are_there_for_who_asks(tiny):
@@ -96,7 +96,7 @@ def test_gradients_are_there_for_who_asks(tiny):
         totals = [np.zeros(width) for width in model.mask.widths]
         for images, labels in batches:
             with torch.enable_grad():
-                values = []
+                values: list[torch.Tensor] = []
 
                 def keep(position, value, before_norm, values=values):
                     value.retain_grad()
@@ -106,6 +106,7 @@ def test_gradients_are_there_for_who_asks(tiny):
                 logits = values[-1] @ model.parameter(2, "weight").T + model.parameter(2, "bias")
                 torch.nn.functional.cross_entropy(logits, labels, reduction="sum").backward()
             for total, value in zip(totals, values, strict=True):
+                assert value.grad is not None
                 total += (value * value.grad).abs().sum(dim=0).detach().numpy()
         return totals
 
@@ -147,7 +148,7 @@ def test_what_is_no_statistic_is_refused(tiny):
     with pytest.raises(InputError, match="'zeros' exists already"):
         statistic("zeros")(peak)
     with pytest.raises(InputError, match="must be a function"):
-        statistic("list")([1.0])
+        statistic("list")([1.0])  # type: ignore[arg-type]
     statistic("short")(lambda model, batches: [np.zeros(3), np.zeros(3)])
     model = NETWORK.masked(NETWORK.first_weights(0), Mask.full(NETWORK.widths))
     with pytest.raises(InputError, match=r"'short' must be an array for each masked layer, of \(4, 3\) numbers"):
@@ -159,7 +160,7 @@ def test_a_metric_that_needs_what_nobody_knows_is_refused_before_any_training():
     with pytest.raises(InputError, match="unknown statistic 'loss_witout'; did you mean 'loss_without'"):
         small(metrics="lost")
     with pytest.raises(InputError, match=r"write needs=\('peak',\)"):
-        register("text", needs="peak")
+        register("text", needs="peak")  # type: ignore[arg-type]
 
 
 def test_a_score_that_reads_what_its_metric_does_not_need_is_told_the_remedy():
