@@ -11,7 +11,7 @@ from dropnet_core.masks import Mask
 Weights = dict[str, Tensor]
 """All that training changes, moving statistics included, by names that the network chooses."""
 
-Look = Callable[[int, Tensor, Tensor], None]
+Hook = Callable[[int, Tensor, Tensor], None]
 """Is shown each masked layer: its place among the masks, its value, and its value before any batch norm. Both are
 (n, units) or (n, units, height, width) and behind the mask."""
 
@@ -25,12 +25,12 @@ class MaskedModule(nn.Module):
     """
 
     mask: Mask
-    _look: Look | None
+    _hook: Hook | None
 
     def put_masks(self, mask: Mask) -> None:
         """Register a buffer (units,) of 0 and 1 for each masked layer, of the kind and place of the parameters."""
         like = next(self.parameters())
-        self.mask, self._look = mask, None
+        self.mask, self._hook = mask, None
         for position, kept in enumerate(mask.layers):
             self.register_buffer(f"mask_{position}", like.new_tensor(kept.copy()))  # a copy: a Mask is read-only
 
@@ -41,17 +41,17 @@ class MaskedModule(nn.Module):
         """
         kept = self.get_buffer(f"mask_{position}").view(-1, *[1] * (value.dim() - 2))
         value = value * kept.to(value.dtype)
-        if self._look:
-            self._look(position, value, value if before_norm is None else before_norm * kept.to(before_norm.dtype))
+        if self._hook:
+            self._hook(position, value, value if before_norm is None else before_norm * kept.to(before_norm.dtype))
         return value
 
-    def show(self, images: Tensor, look: Look) -> None:
-        """Pass images (n, C, H, W) through, and show each masked layer to `look`."""
-        self._look = look
+    def show(self, images: Tensor, hook: Hook) -> None:
+        """Pass images (n, C, H, W) through, and show each masked layer to `hook`."""
+        self._hook = hook
         try:
             self(images)
         finally:
-            self._look = None
+            self._hook = None
 
     def activations(self, images: Tensor) -> list[Tensor]:
         """Each masked layer's value before pooling, (n, units) or (n, units, height, width), of images (n, C, H, W)."""

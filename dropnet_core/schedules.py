@@ -17,6 +17,8 @@ def fraction(p: float | None) -> Schedule:
 
     Raises InputError unless 0 < p <= 1.
     """
+    if p is None:
+        raise InputError("the schedule 'fraction' needs p, the fraction of the remaining units to drop in each cycle")
     if isinstance(p, bool) or not isinstance(p, int | float) or not 0 < p <= 1:
         raise InputError(
             f"p is the fraction of the remaining units to drop, above 0 and at most 1, not {p!r}; the paper has 0.2"
