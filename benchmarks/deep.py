@@ -22,7 +22,8 @@ from dropnet_core.data.facts import DATA_FACTS
 from dropnet_core.engines.memory import pass_bytes, step_bytes
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.networks.plain import PlainNetwork, describe
+from dropnet_core.networks.modules import PlainNetwork
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import EVALUATION_PIXELS, epoch_plan, evaluate, train_epoch

@@ -1,8 +1,10 @@
 """DropNet (Tan & Motani, ICML 2020), reproduced: iterative pruning of whole nodes and filters.
 
-Beside this file lies the paper: `algorithm` with all that its reader lays beside it. The rest has rooms, each with a
-line about itself in its `__init__`: `basics`, `data`, `networks`, `engines`, `experiments`, `running`, `analysis`,
-`verdicts`, `figures`, `pages`. A room imports only from those that `tests/test_rooms.py` lists.
+Beside this file lies the paper: `algorithm` with all that its reader lays beside it. It knows of a network what
+`prunable` says; how those with a name are built, with masks and without dropped units, is known from `layers` and
+`compaction` on. The rest has rooms, each with a line about itself in its `__init__`: `basics`, `data`, `networks`,
+`engines`, `experiments`, `running`, `analysis`, `verdicts`, `figures`, `pages`. A room imports only from those that
+`tests/test_rooms.py` lists.
 """
 
 import os

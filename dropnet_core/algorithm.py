@@ -1,73 +1,52 @@
 """Algorithm 1 of the paper, for one run.
 
-A generator: it yields a Job, is sent the job's Outcome, and appends what came of it to the list of cycles it was
-given. It knows no store, no device, no engine and no other run.
+A generator: it yields the Job that it wants trained, together with the cycles so far, is sent the job's Outcome, and
+at its stop returns all cycles. It knows no store, no device, no engine, no other run and no kind of network.
 """
 
 from collections.abc import Generator
-from dataclasses import replace
 
-from dropnet_core.basics.streams import stream
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
-from dropnet_core.networks.plain import Network
-from dropnet_core.runs import Cycle, Job, Run
+from dropnet_core.prunable import Prunable
+from dropnet_core.runs import Cycle, Job, Run, initials
+from dropnet_core.selection import drop_lowest
 from dropnet_core.training import Outcome
 
-Path = Generator[Job, Outcome, None]
+Cycles = tuple[Cycle, ...]
+Pruning = Generator[tuple[Job, Cycles], Outcome, Cycles]
 
-REINIT_SEED_OFFSET = 20  # the authors' code draws the new weights of seed s with seed s + 20
 
-
-def iterative_pruning(run: Run, network: Network, cycles: list[Cycle]) -> Path:
+def iterative_pruning(run: Run, network: Prunable) -> Pruning:
     """Algorithm 1: train, drop the units with the lowest scores, rewind the others, repeat."""
-    mask, needs = Mask.full(network.widths), metrics[run.metric].needs
+    metric, mask, cycles = metrics[run.metric], Mask.full(network.widths), Cycles()
     while True:
         # Steps 1 to 3: rewind to the first weights, apply the mask, train until early stopping.
-        outcome = yield Job(run.recipe, network, run.seed, run.seed, mask, needs)
-        cycles.append(Cycle(mask, outcome))
+        outcome = yield Job(run.recipe, network, run.seed, run.seed, mask, metric.needs), cycles
+        cycles += (Cycle(mask, outcome),)
         # Until a' <= kappa a; the paper's figures use a fraction of the units remaining instead.
         if run.stop(cycles) or not cycles[-1].can_shrink:
-            return
+            return cycles
         # Step 4: drop the units with the lowest scores.
-        mask = run.drop(len(cycles), mask, outcome)
+        draw, selection = run.draw(len(cycles)), metric.selection or run.selection
+        scores = metric.scores(outcome.statistics, run.score, draw)
+        mask = drop_lowest(scores, mask, run.units_to_drop, metric.scope, selection, draw)
 
 
-def control(run: Run, network: Network, cycles: list[Cycle]) -> Path:
-    """A run that follows the rewound one and, in place of each of its networks, records another."""
-    rewound = iterative_pruning(run, network, [])
-    job = next(rewound)
-    while True:
-        outcome = yield job
-        other = CONTROLS[run.initial](run, job)
-        cycles.append(Cycle(other.mask, (yield other)))
-        try:
-            job = rewound.send(outcome)
-        except StopIteration:
-            return
+def pruning(run: Run, network: Prunable) -> Pruning:
+    """The trainings of a run: those of Algorithm 1, and those that its `initial` records in their place.
 
-
-def reinitialised(run: Run, job: Job) -> Job:
-    """The same mask, other first weights (paper, section 6)."""
-    recipe = replace(run.recipe, initial_range="small" if run.initial == "small_reinit" else "full")
-    return replace(job, recipe=recipe, weights=run.seed + REINIT_SEED_OFFSET, needs=())
-
-
-def redrawn(run: Run, job: Job) -> Job:
-    """The same first weights, as many units in each layer, but units drawn at random: the allocation without the score.
-
-    Each layer has one random order for all cycles, of which a mask keeps the first: a dropped unit never comes back.
+    A control thus follows the masks of the rewound run. The cycles are what is recorded.
     """
-    mask = Mask(
-        stream(run.seed, "redraw", layer).permutation(len(units)) < units.sum()
-        for layer, units in enumerate(job.mask.layers)
-    )
-    return replace(job, mask=mask, needs=())
-
-
-CONTROLS = {"reinit": reinitialised, "small_reinit": reinitialised, "redraw": redrawn}
-
-
-def path(run: Run, network: Network, cycles: list[Cycle]) -> Path:
-    """The generator of a run's jobs, which fills `cycles`."""
-    return (iterative_pruning if run.initial == "rewind" else control)(run, network, cycles)
+    rewound, cycles = iterative_pruning(run, network), Cycles()
+    job, _ = next(rewound)
+    while True:
+        outcome = yield job, cycles
+        recorded = initials[run.initial](job)
+        # Rewinding hands back the job itself, whose outcome is there.
+        own = outcome if recorded is job else (yield recorded, cycles)
+        cycles += (Cycle(recorded.mask, own),)
+        try:
+            job, _ = rewound.send(outcome)
+        except StopIteration:
+            return cycles

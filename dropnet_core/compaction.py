@@ -2,16 +2,19 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from dropnet_core.masks import Mask
-from dropnet_core.networks.architecture import Network, is_moving
-from dropnet_core.networks.plain import Weights
+from dropnet_core.networks.architecture import Architecture, is_moving
+from dropnet_core.prunable import Weights
+
+Kind = TypeVar("Kind", bound=Architecture)
 
 
-def kept_channels(network: Network, mask: Mask) -> dict[int, np.ndarray]:
+def kept_channels(network: Architecture, mask: Mask) -> dict[int, np.ndarray]:
     """Which channels of each layer's value are left: bool (units,) by layer index, -1 for the images.
 
     Of a sum, those that at least one of its inputs still has.
@@ -26,7 +29,7 @@ def kept_channels(network: Network, mask: Mask) -> dict[int, np.ndarray]:
     return kept
 
 
-def anywhere(network: Network, layer: int, channels: dict[int, np.ndarray]) -> np.ndarray:
+def anywhere(network: Architecture, layer: int, channels: dict[int, np.ndarray]) -> np.ndarray:
     """For a sum, the channels (bool, (units,)) to which one of its inputs adds a channel that is true."""
     found = np.zeros(network.layers[layer].units, dtype=bool)
     for source, place in zip(network.sources(layer), places(network, layer), strict=True):
@@ -34,13 +37,13 @@ def anywhere(network: Network, layer: int, channels: dict[int, np.ndarray]) -> n
     return found
 
 
-def places(network: Network, layer: int) -> list[np.ndarray]:
+def places(network: Architecture, layer: int) -> list[np.ndarray]:
     """For each input of a sum, the channels to which its channels are added."""
     units, inputs = network.layers[layer].units, network.layers[layer].inputs
     return [np.array(place, dtype=int) for place in network.layers[layer].places] or [np.arange(units) for _ in inputs]
 
 
-def cut_off(network: Network, mask: Mask) -> bool:
+def cut_off(network: Architecture, mask: Mask) -> bool:
     """Whether emptied layers leave no path from the images to the output, so that every image gets the same answer.
 
     In a stack one empty layer does that; a residual block may lose a branch.
@@ -54,7 +57,7 @@ def cut_off(network: Network, mask: Mask) -> bool:
     return not reached[len(network.layers) - 1].any()
 
 
-def shrink(network: Network, mask: Mask) -> Network:
+def shrink(network: Kind, mask: Mask) -> Kind:
     """The description of the network without its dropped units. A layer may end up with none.
 
     A sum keeps the channels that one of its inputs still has, and each input is added into its places among them.
@@ -72,7 +75,7 @@ def shrink(network: Network, mask: Mask) -> Network:
     return replace(network, layers=tuple(layers))
 
 
-def kept_rows_and_columns(network: Network, mask: Mask) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def kept_rows_and_columns(network: Architecture, mask: Mask) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """For each layer with weights and the output layer, the indices (rows = units, columns = inputs) that survive.
 
     Behind a flattening, one channel stands for height x width columns.
@@ -88,7 +91,7 @@ def kept_rows_and_columns(network: Network, mask: Mask) -> dict[int, tuple[np.nd
     return indices
 
 
-def compact(network: Network, mask: Mask, weights: Weights) -> tuple[Network, Weights]:
+def compact(network: Kind, mask: Mask, weights: Weights) -> tuple[Kind, Weights]:
     """The smaller network and its weights, cut out of the full ones.
 
     In exact arithmetic it computes and learns what the masked network does: dropped units output zero, pass no
@@ -102,7 +105,7 @@ def compact(network: Network, mask: Mask, weights: Weights) -> tuple[Network, We
     return shrink(network, mask), small
 
 
-def expand(network: Network, mask: Mask, weights: Weights, small: Weights) -> Weights:
+def expand(network: Architecture, mask: Mask, weights: Weights, small: Weights) -> Weights:
     """The full weights with a compacted network's put back in their places."""
     full = {name: weight.to(next(iter(small.values())), copy=True) for name, weight in weights.items()}
     indices = kept_rows_and_columns(network, mask)
@@ -128,14 +131,16 @@ class Counts:
 
     @property
     def parameters(self) -> int:
+        """Of all layers together."""
         return sum(self.parameters_per_layer)
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of all layers together, for one image."""
         return sum(self.macs_per_layer)
 
 
-def counts(network: Network) -> Counts:
+def counts(network: Architecture) -> Counts:
     """Count a network's parameters and multiply-accumulates."""
     parameters: dict[str, int] = {}
     macs = []

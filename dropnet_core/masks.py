@@ -1,13 +1,11 @@
 """Which units are kept."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 
-@dataclass(frozen=True, eq=False)
 class Mask:
     """One boolean array (units,) for each masked layer; True means kept. Immutable and hashable, and so are its copies.
 
@@ -15,18 +13,22 @@ class Mask:
     training, validation and test, its bias included.
     """
 
-    layers: tuple[np.ndarray, ...]
+    __slots__ = ("_layers",)
 
     def __init__(self, layers: Iterable[Sequence[bool] | np.ndarray]) -> None:
-        frozen = tuple(np.array(layer, dtype=bool) for layer in layers)
-        for layer in frozen:
+        self._layers = tuple(np.array(layer, dtype=bool) for layer in layers)
+        for layer in self._layers:
             layer.setflags(write=False)
-        object.__setattr__(self, "layers", frozen)
 
     @classmethod
     def full(cls, widths: Iterable[int]) -> "Mask":
         """The mask that keeps every unit of layers with the given widths."""
         return cls(np.ones(width, dtype=bool) for width in widths)
+
+    @property
+    def layers(self) -> tuple[np.ndarray, ...]:
+        """The arrays, one bool (units,) for each masked layer; they are read-only."""
+        return self._layers
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -53,11 +55,13 @@ class Mask:
         """Whether some layer keeps no unit."""
         return 0 in self.units_per_layer
 
-    def drop(self, layer: int, units: np.ndarray) -> "Mask":
-        """The mask without these units of one layer. Dropping is for good: nothing here adds a unit."""
-        changed = [array.copy() for array in self.layers]
-        changed[layer][units] = False
-        return Mask(changed)
+    def without(self, layer: int | np.ndarray, unit: np.ndarray) -> "Mask":
+        """The mask without these units (k,) of one layer, or each of a layer of its own (k,).
+
+        Dropping is for good: nothing here adds a unit.
+        """
+        layers = np.broadcast_to(layer, np.shape(unit))
+        return Mask(kept & ~np.isin(np.arange(len(kept)), unit[layers == i]) for i, kept in enumerate(self.layers))
 
     def text(self) -> str:
         """A short exact form, the layers' bits in hexadecimal: what a store keeps."""

@@ -1,85 +1,40 @@
-"""The statistics of units, and the metrics that turn them into scores (paper, Table 1)."""
+"""The metrics, which turn the statistics of units into scores (paper, Table 1)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
-import torch
-from torch import Tensor
 
+import dropnet_core.oracle  # noqa: F401 - its statistic is one that a metric here needs
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.registry import Registry
-from dropnet_core.layers import MaskedNetwork
-from dropnet_core.masks import Mask
-from dropnet_core.schedules import Schedule
-from dropnet_core.selection import selections
+from dropnet_core.unit_statistics import USUAL, Statistics
 
-Statistics = dict[str, list[np.ndarray]]
-"""For each statistic one float64 array (units,) a masked layer."""
-
-SCORES = ("mean_of_abs", "abs_of_mean")
+SCORES = {"mean_of_abs": "zeros", "abs_of_mean": "zero_maps"}
+"""The readings of a score: which statistic is a unit's mean, and which its share of zeros."""
 
 
-@torch.no_grad()
-def measure(model: MaskedNetwork, batches: Iterable[Tensor]) -> Statistics:
-    """All statistics of all units in one pass over batches of images (n, C, H, W).
-
-    With v the value behind ReLU, batch norm where there is one, and mask, before pooling:
-
-    mean_of_abs  mean over images and positions of |v|          (paper, equation for E of a filter)
-    abs_of_mean  mean over images of |mean over positions of v| (the authors' code)
-    zeros        share of single activations that are exactly 0, before any batch norm (Hu et al., 2016)
-    zero_maps    share of images over which v averages to exactly 0 (the authors' code): those whose whole map is 0,
-                 and behind a batch norm, whose values have both signs, next to none
-
-    A batch norm uses its moving statistics. Leaves the model in evaluation mode.
-    """
-    model.eval()
-    sums: dict[str, list[Tensor]] = {}
-    images = 0
-
-    def see(position: int, value: Tensor, rectified: Tensor) -> None:
-        value, rectified = by_position(value), by_position(rectified)
-        average = value.mean(dim=2)
-        seen = {
-            "mean_of_abs": value.abs().mean(dim=2),
-            "abs_of_mean": average.abs(),
-            "zeros": (rectified == 0).to(value.dtype).mean(dim=2),
-            "zero_maps": average == 0,
-        }
-        for name, per_image in seen.items():
-            total = per_image.sum(dim=0, dtype=torch.float64)
-            layers = sums.setdefault(name, [])
-            if position < len(layers):
-                layers[position] += total
-            else:
-                layers.append(total)
-
-    for batch in batches:
-        images += len(batch)
-        model.show(batch, see)
-    return {name: [(total / images).cpu().numpy() for total in layers] for name, layers in sums.items()}
-
-
-def by_position(value: Tensor) -> Tensor:
-    """Values (images, units) or (images, units, height, width) as (images, units, positions); float32 at least."""
-    value = value.to(torch.promote_types(value.dtype, torch.float32))
-    return value.flatten(2) if value.dim() > 2 else value.unsqueeze(2)
-
-
-@dataclass(frozen=True)
-class LayerStatistics:
-    """What a score function sees of one masked layer; every array is (units,), dropped units included.
+class LayerStatistics(SimpleNamespace):
+    """What a score function reads of one masked layer; every array is (units,), dropped units included.
 
     mean    mean |activation| over the training set, in the run's reading ("mean_of_abs" or "abs_of_mean")
     zeros   share of zeros in the same reading: of single activations behind the ReLU, or of whole maps as the
             authors' code counts them, behind any batch norm
-    loss_without  training loss with this one unit switched off; empty unless the metric asks for it
+
+    and each statistic that the metric needs by its own name, such as `loss_without`.
     """
 
     mean: np.ndarray
     zeros: np.ndarray
-    loss_without: np.ndarray
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise InputError(
+            f"a score reads layer.{name}, which its metric does not need: register(..., needs=('{name}',)), where "
+            f"'{name}' is a statistic of the package or one registered by dropnet_core.unit_statistics.statistic"
+        )
 
 
 ScoreFunction = Callable[[LayerStatistics, np.random.Generator], np.ndarray]
@@ -89,7 +44,7 @@ ScoreFunction = Callable[[LayerStatistics, np.random.Generator], np.ndarray]
 class Metric:
     """A score (larger = more worth keeping) and a scope: "global" ranks all layers together, "layer" each alone.
 
-    needs      statistics beyond `measure`'s that a training must also deliver
+    needs      statistics beyond the usual ones that a training must also deliver
     selection  the selection that this metric uses whatever the run says; empty for the run's own
     """
 
@@ -104,11 +59,11 @@ class Metric:
 
         Raises InputError if the score function returns another shape or a number that is not finite.
         """
-        silent = {"mean_of_abs": "zeros", "abs_of_mean": "zero_maps"}[reading]
         scores = []
         for i, mean in enumerate(statistics[reading]):
-            lost = statistics["loss_without"][i] if "loss_without" in statistics else np.empty(0)
-            score = np.asarray(self.score(LayerStatistics(mean, statistics[silent][i], lost), draw), dtype=np.float64)
+            own = {name: layers[i] for name, layers in statistics.items()}
+            layer = LayerStatistics(**own | {"mean": mean, "zeros": own[SCORES[reading]]})
+            score = np.asarray(self.score(layer, draw), dtype=np.float64)
             if score.shape != mean.shape or not np.isfinite(score).all():
                 others = int((~np.isfinite(score)).sum())
                 raise InputError(
@@ -117,31 +72,6 @@ class Metric:
                 )
             scores.append(score)
         return scores
-
-    def drop(
-        self,
-        statistics: Statistics,
-        mask: Mask,
-        schedule: Schedule,
-        selection: str,
-        reading: str,
-        draw: np.random.Generator,
-    ) -> Mask:
-        """The next mask: the schedule says how many units go, the score which ones (paper, Algorithm 1, step 4).
-
-        In a layer-wise metric each layer that has units left loses at least one.
-        """
-        scores = self.scores(statistics, reading, draw)
-        select = selections[self.selection or selection]
-        if self.scope == "global":
-            return select(scores, mask, schedule(mask.units_remaining), draw)
-        layers = []
-        for score, kept in zip(scores, mask.layers, strict=True):
-            alone = Mask([kept])
-            layers.append(
-                select([score], alone, schedule(alone.units_remaining), draw).layers[0] if kept.any() else kept
-            )
-        return Mask(layers)
 
 
 metrics: Registry[Metric] = Registry("metric")
@@ -161,27 +91,36 @@ def register(
     ... def often_on(layer, draw):
     ...     return 1 - layer.zeros
 
-    Raises InputError for an unknown scope or, unless replace is True, a name that is taken.
+    needs      statistics beyond the usual ones that the score reads as `layer.NAME` (see `unit_statistics`)
+    selection  see `Metric`
+
+    Raises InputError for an unknown scope, needs that are one text or, unless replace is True, a name that is taken.
     """
     if scope not in ("global", "layer"):
         raise unknown("scope", scope, ("global", "layer"))
+    if isinstance(needs, str):
+        raise InputError(f"needs names several statistics; write needs=('{needs}',)")
+    beyond = tuple(need for need in needs if need not in USUAL)
 
     def add(score: ScoreFunction) -> ScoreFunction:
-        metrics.add(name, Metric(name, score, scope, needs, selection), replace=replace)
+        metrics.add(name, Metric(name, score, scope, beyond, selection), replace=replace)
         return score
 
     return add
 
 
 def minimum(layer: LayerStatistics, draw: np.random.Generator) -> np.ndarray:
+    """DropNet: the unit with the least mean activation goes first."""
     return layer.mean
 
 
 def maximum(layer: LayerStatistics, draw: np.random.Generator) -> np.ndarray:
+    """The opposite: the most active unit goes first."""
     return -layer.mean
 
 
 def chance(layer: LayerStatistics, draw: np.random.Generator) -> np.ndarray:
+    """Any unit goes first, with equal chances."""
     return draw.random(len(layer.mean))
 
 

@@ -1,23 +1,21 @@
 """The greedy oracle's statistic: the training loss without each single unit (paper, section 5)."""
 
 import numpy as np
-import torch
 
-from dropnet_core.data import Split
-from dropnet_core.layers import MaskedNetwork
-from dropnet_core.masks import Mask
-from dropnet_core.networks.plain import Network, Weights
-from dropnet_core.training import evaluate
+from dropnet_core.prunable import MaskedModule
+from dropnet_core.training import loss_and_accuracy
+from dropnet_core.unit_statistics import Batches, statistic
 
 
-def loss_without(network: Network, weights: Weights, mask: Mask, split: Split, dtype: torch.dtype) -> list[np.ndarray]:
-    """Mean loss over a split with one unit switched off, no retraining: one array (units,) a masked layer.
+@statistic("loss_without")
+def loss_without(model: MaskedModule, batches: Batches) -> list[np.ndarray]:
+    """Mean loss with one unit switched off, no retraining: one array (units,) a masked layer.
 
-    Each unit that is left costs one pass over the split; a dropped unit's entry is 0.
+    Each unit that is left costs one pass over the batches; a dropped unit's entry is 0.
     """
-    losses = [np.zeros(width) for width in mask.widths]
-    for position, kept in enumerate(mask.layers):
+    losses = [np.zeros(width) for width in model.mask.widths]
+    for position, kept in enumerate(model.mask.layers):
         for unit in np.flatnonzero(kept):
-            model = MaskedNetwork(network, weights, mask.drop(position, np.array([unit])))
-            losses[position][unit] = evaluate(model.to(split.labels.device, dtype), split, dtype)[0]
+            with model.without(position, int(unit)):
+                losses[position][unit] = loss_and_accuracy(model, batches)[0]
     return losses

@@ -53,7 +53,6 @@ class Recipe:
             raise InputError(
                 f"learning_rate must be a positive number, at most {FASTEST:.0e}, not {rate!r}; the paper uses 0.1"
             )
-        object.__setattr__(self, "learning_rate", float(rate))  # 1 and 1.0 are one recipe
         if not isinstance(self.shuffle, bool):
             raise InputError(f"shuffle is True or False, not {self.shuffle!r}")
         for name in ("batch_size", "max_epochs", "patience"):
@@ -82,8 +81,9 @@ class Recipe:
 
         The definition is compared with 1 instead: raising its default must rename every recipe.
         """
-        unchanged = {f.name: f.default for f in fields(self)} | {"definition": 1}
-        return {name: getattr(self, name) for name, value in unchanged.items() if getattr(self, name) != value}
+        unchanged: dict[str, Any] = {f.name: f.default for f in fields(self)} | {"definition": 1}
+        changed = {name: getattr(self, name) for name, value in unchanged.items() if getattr(self, name) != value}
+        return {name: type(unchanged[name])(value) for name, value in changed.items()}  # 1 and 1.0 are one rate
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from dropnet_core.basics.registry import Registry
 from dropnet_core.masks import Mask
+from dropnet_core.schedules import Schedule
 
 Select = Callable[[Sequence[np.ndarray], Mask, int, np.random.Generator], Mask]
 """From scores (one array (units,) a layer; those of dropped units are ignored), the mask, the share of units to
@@ -18,7 +19,7 @@ def exact(scores: Sequence[np.ndarray], mask: Mask, share: int, ties: np.random.
     """Drop exactly the lowest scores; equal scores go in random order, fairly over all layers."""
     layer, unit, score = alive(scores, mask)
     lowest = np.lexsort((ties.random(len(score)), score))[: max(1, share)]
-    return without(mask, layer[lowest], unit[lowest])
+    return mask.without(layer[lowest], unit[lowest])
 
 
 def authors(scores: Sequence[np.ndarray], mask: Mask, share: int, ties: np.random.Generator) -> Mask:
@@ -34,7 +35,7 @@ def authors(scores: Sequence[np.ndarray], mask: Mask, share: int, ties: np.rando
     candidates = np.flatnonzero(score <= threshold)
     shuffled = candidates[np.lexsort((ties.random(len(candidates)), layer[candidates]))]
     dropped = shuffled[: max(1, share)]
-    return without(mask, layer[dropped], unit[dropped])
+    return mask.without(layer[dropped], unit[dropped])
 
 
 selections.add("exact", exact)
@@ -49,8 +50,22 @@ def alive(scores: Sequence[np.ndarray], mask: Mask) -> tuple[np.ndarray, np.ndar
     return layer, np.concatenate(units), score
 
 
-def without(mask: Mask, layer: np.ndarray, unit: np.ndarray) -> Mask:
-    """The mask without these (layer, unit) pairs."""
-    for position in np.unique(layer):
-        mask = mask.drop(int(position), unit[layer == position])
-    return mask
+def drop_lowest(
+    scores: Sequence[np.ndarray], mask: Mask, schedule: Schedule, scope: str, selection: str, draw: np.random.Generator
+) -> Mask:
+    """The next mask: the schedule says how many units go, the scores which ones (paper, Algorithm 1, step 4).
+
+    scores     one array (units,) a masked layer; those of dropped units are ignored
+    scope      "global": all layers are ranked together; "layer": each alone, and each that has units left loses one
+               at least
+    selection  a name in `selections`
+    draw       decides between ties
+    """
+    select = selections[selection]
+    if scope == "global":
+        return select(scores, mask, schedule(mask.units_remaining), draw)
+    layers = []
+    for score, kept in zip(scores, mask.layers, strict=True):
+        share = schedule(int(kept.sum()))
+        layers.append(select([score], Mask([kept]), share, draw).layers[0] if kept.any() else kept)
+    return Mask(layers)

@@ -12,8 +12,8 @@ from dropnet_core.basics.precision import arithmetic, storage
 from dropnet_core.basics.streams import stream
 from dropnet_core.data import DataSet, Split, pixels
 from dropnet_core.data.augmentation import affine_maps, draws, warp_images
-from dropnet_core.metrics import Statistics
 from dropnet_core.recipe import Recipe
+from dropnet_core.unit_statistics import Batches, Statistics
 
 EVALUATION_BATCH = 1000  # images a forward pass outside training; any number gives the same result but for rounding
 EVALUATION_PIXELS = EVALUATION_BATCH * 32 * 32  # of larger images there are fewer in a pass, for the sake of memory
@@ -35,6 +35,7 @@ class History:
 
     @property
     def epochs(self) -> int:
+        """How many there were."""
         return len(self.validation_loss)
 
     @property
@@ -119,16 +120,33 @@ def large_batch(split: Split) -> int:
     return max(1, min(EVALUATION_BATCH, fitting))
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class LargeBatches:
+    """The `large_batches` of a split, as often as one goes through them."""
+
+    split: Split
+    dtype: torch.dtype
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return large_batches(self.split, self.dtype)
+
+
 def evaluate(model: nn.Module, split: Split, dtype: torch.dtype) -> tuple[float, float]:
     """Mean loss and accuracy of a model over a split. Leaves the model in evaluation mode."""
+    return loss_and_accuracy(model, large_batches(split, dtype))
+
+
+@torch.no_grad()
+def loss_and_accuracy(model: nn.Module, batches: Batches) -> tuple[float, float]:
+    """Mean loss and accuracy of a model over images (n, C, H, W) with labels (n,). Leaves it in evaluation mode."""
     model.eval()
-    loss, right = 0.0, 0
-    for images, labels in large_batches(split, dtype):
-        logits = model(images).to(dtype)
+    loss, right, count = 0.0, 0, 0
+    for images, labels in batches:
+        logits = model(images).to(images.dtype)
         loss += F.cross_entropy(logits, labels, reduction="sum").item()
         right += int((logits.argmax(dim=1) == labels).sum())
-    return loss / len(split.labels), right / len(split.labels)
+        count += len(labels)
+    return loss / count, right / count
 
 
 def train_epoch(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dropnet_core.basics.streams import stream
-from dropnet_core.networks.architecture import Network
+from dropnet_core.networks.plain import Network
 
 
 def any_weights(network: Network, seed: int = 0) -> dict[str, Tensor]:

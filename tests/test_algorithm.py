@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from dropnet_core.algorithm import path
+from dropnet_core.algorithm import pruning
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.networks.plain import describe
-from dropnet_core.runs import Cycle, Job, Run
+from dropnet_core.runs import Job, Run
 from dropnet_core.stops import Stop
 from dropnet_core.training import History, Outcome
 
@@ -28,16 +28,16 @@ def made_up(mask: Mask, generator: np.random.Generator, validation_accuracy: flo
 def follow(run: Run, shape=(1, 28, 28), accuracies=None):
     """All cycles and jobs of a run whose trainings are made up."""
     network = describe(run.network, shape, 10)
-    generator, cycles, jobs = np.random.default_rng(run.seed), list[Cycle](), list[Job]()
-    generated = path(run, network, cycles)
-    job = next(generated)
+    generator, jobs = np.random.default_rng(run.seed), list[Job]()
+    trainings = pruning(run, network)
+    job, _ = next(trainings)
     while True:
         jobs.append(job)
         accuracy = accuracies[len(jobs) - 1] if accuracies else 0.5
         try:
-            job = generated.send(made_up(job.mask, generator, accuracy))
-        except StopIteration:
-            return cycles, jobs
+            job, _ = trainings.send(made_up(job.mask, generator, accuracy))
+        except StopIteration as stop:
+            return stop.value, jobs
 
 
 def make(network, metric, stop, p=0.2, selection="authors", **more):
@@ -124,12 +124,12 @@ def test_oracle_experiment_drops_one_unit_a_cycle_and_random_layer_one_in_each_l
 def test_the_oracle_drops_the_unit_whose_absence_costs_least():
     run = make("fc3-fc2", "oracle", 0.1, p=None, schedule="one_unit")
     network = describe("fc3-fc2", (1, 28, 28), 10)
-    generated = path(run, network, [])
-    job = next(generated)
+    trainings = pruning(run, network)
+    job, _ = next(trainings)
     assert job.needs == ("loss_without",)
     outcome = made_up(job.mask, np.random.default_rng(0))
     outcome.statistics["loss_without"] = [np.array([3.0, 2.0, 4.0]), np.array([5.0, 2.5])]
-    assert generated.send(outcome).mask.layers[0].tolist() == [True, False, True]
+    assert trainings.send(outcome)[0].mask.layers[0].tolist() == [True, False, True]
 
 
 def test_every_cycle_starts_from_the_same_first_weights():
@@ -139,7 +139,7 @@ def test_every_cycle_starts_from_the_same_first_weights():
 
 def test_the_unpruned_network_is_one_job_for_all_metrics_and_readings():
     first = {
-        next(path(make("fc8-fc8", metric, 0.1, selection=selection), describe("fc8-fc8", (1, 28, 28), 10), []))
+        next(pruning(make("fc8-fc8", metric, 0.1, selection=selection), describe("fc8-fc8", (1, 28, 28), 10)))[0]
         for metric in GLOBAL + LAYER
         for selection in ("exact", "authors")
     }
@@ -161,16 +161,16 @@ def test_reinitialised_runs_train_other_weights_under_the_same_masks(initial):
 def follow_control(run: Run):
     """As `follow`, but only the rewound network's statistics are drawn from the seed's stream."""
     network = describe(run.network, (1, 28, 28), 10)
-    generator, cycles, jobs = np.random.default_rng(run.seed), list[Cycle](), list[Job]()
-    generated = path(run, network, cycles)
-    job = next(generated)
+    generator, jobs = np.random.default_rng(run.seed), list[Job]()
+    trainings = pruning(run, network)
+    job, _ = next(trainings)
     while True:
         jobs.append(job)
         rewound = len(jobs) % 2 == 1  # its stand-in follows each
         try:
-            job = generated.send(made_up(job.mask, generator if rewound else np.random.default_rng(99)))
-        except StopIteration:
-            return cycles, jobs
+            job, _ = trainings.send(made_up(job.mask, generator if rewound else np.random.default_rng(99)))
+        except StopIteration as stop:
+            return stop.value, jobs
 
 
 @pytest.mark.parametrize("metric", ["min", "oracle"])
@@ -191,7 +191,7 @@ def test_redrawn_runs_train_random_units_in_the_rewound_runs_numbers(metric):
 
 def redrawn_masks(seed: int) -> list[Mask]:
     """Two layers that lose one unit each in every cycle, so that only the lot tells them apart."""
-    run = Run("test", "mnist", "fc20-fc20", "min_layer", seed, "exact", schedule="one_unit", initial="redraw")
+    run = Run("test", "mnist", "fc20-fc20", "min_layer", seed, "exact", None, "one_unit", initial="redraw")
     return [cycle.mask for cycle in follow_control(run)[0]]
 
 
@@ -216,13 +216,13 @@ def test_redrawn_units_are_fair():
 
 def test_a_diverged_network_ends_its_run():
     network = describe("fc8-fc8", (1, 28, 28), 10)
-    cycles: list[Cycle] = []
-    generated = path(make("fc8-fc8", "min", 0.1), network, cycles)
-    outcome = made_up(next(generated).mask, np.random.default_rng(0))
+    trainings = pruning(make("fc8-fc8", "min", 0.1), network)
+    job, _ = next(trainings)
+    outcome = made_up(job.mask, np.random.default_rng(0))
     outcome.history.train_loss[-1] = float("nan")
-    with pytest.raises(StopIteration):
-        generated.send(outcome)
-    assert len(cycles) == 1
+    with pytest.raises(StopIteration) as stop:
+        trainings.send(outcome)
+    assert len(stop.value.value) == 1
 
 
 def test_a_network_without_units_ends_its_run():

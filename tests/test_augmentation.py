@@ -12,7 +12,8 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.data.augmentation import affine_maps, draws, warp_images
 from dropnet_core.figures.augmentation_figure import augmented_samples
 from dropnet_core.masks import Mask
-from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.modules import PlainNetwork, initial_weights
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import batches, epoch_plan, evaluate, train

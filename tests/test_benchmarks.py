@@ -28,10 +28,11 @@ from dropnet_core.engines.kernels.groups import image_groups
 from dropnet_core.engines.kernels.lit import pixel_lists
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.metrics import measure
-from dropnet_core.networks.plain import PlainNetwork, describe
+from dropnet_core.networks.modules import PlainNetwork
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
+from dropnet_core.unit_statistics import measure
 
 
 def test_a_cost_is_that_of_the_whole_data_and_of_one_network():

@@ -11,7 +11,8 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import compact, expand, shrink
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.modules import PlainNetwork, initial_weights
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import batches, train, train_epoch
 

@@ -12,8 +12,9 @@ from dropnet_core.compaction import compact, counts, cut_off, expand, kept_chann
 from dropnet_core.data import DataSet
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.networks.architecture import Layer, Network, is_moving
-from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.architecture import Architecture, Layer, is_moving
+from dropnet_core.networks.modules import PlainNetwork, initial_weights
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import batches, train
 
@@ -127,7 +128,7 @@ def test_a_sum_keeps_the_channels_that_some_branch_still_feeds():
         Layer("conv", 5), Layer("conv", 5), Layer("conv", 5, inputs=(0,)), Layer("sum", 5, masked=False, inputs=(1, 2)),
         Layer("sum", 5, masked=False, pool="average", inputs=(3, 1)),
     )  # fmt: skip
-    network = Network("own", (1, 4, 4), layers, 2)
+    network = Architecture("own", (1, 4, 4), layers, 2)
     mask = bits("11111", "01010", "01001")
     small = shrink(network, mask)
     assert [layer.units for layer in small.layers] == [5, 2, 2, 3, 3]

@@ -9,7 +9,8 @@ from torch import nn
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.streams import stream
 from dropnet_core.compaction import counts
-from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.modules import PlainNetwork, initial_weights
+from dropnet_core.networks.plain import describe
 
 CIFAR, TINY_IMAGENET = (3, 32, 32), (3, 64, 64)
 

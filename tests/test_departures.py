@@ -7,7 +7,7 @@ import pytest
 from project_folders import ROOT
 from tiny_runs import NETWORK
 
-from dropnet_core.algorithm import path
+from dropnet_core.algorithm import pruning
 from dropnet_core.analysis.departures import DEPARTURES, Departure, Side
 from dropnet_core.analysis.stats import INTERVAL_METHODS
 from dropnet_core.experiments.experiment import Experiment, experiment
@@ -41,12 +41,12 @@ def switched(departure: Departure, value: str) -> Run:
 
 def asked(run: Run) -> list[Job]:
     """All jobs that a run asks for, answered with made-up outcomes."""
-    jobs, walk = [], path(run, NETWORK, [])
-    job = next(walk)
+    jobs, trainings = [], pruning(run, NETWORK)
+    job, _ = next(trainings)
     while True:
         jobs.append(job)
         try:
-            job = walk.send(made_up(run, job))
+            job, _ = trainings.send(made_up(run, job))
         except StopIteration:
             return jobs
 

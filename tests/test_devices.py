@@ -74,7 +74,7 @@ def test_all_tensors_of_a_training_lie_on_one_device(
     data = elsewhere(3, 32)
     network = describe(name, data.shape, data.classes)
     whole = Mask.full(network.widths)
-    mask = whole.drop(0, np.array([1]))
+    mask = whole.without(0, np.array([1]))
     job = Job(Recipe(max_epochs=2, batch_size=8, **RECIPES[recipe]), network, 0, 0, mask, needs)
     whole_autocast = torch.autocast
     monkeypatch.setattr(

@@ -5,7 +5,7 @@ from tiny_runs import NETWORK, finish, small
 
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.networks.plain import describe
-from dropnet_core.running.forecast import EPOCHS, ahead, first_images, forecast, measure
+from dropnet_core.running.forecast import EPOCHS, ahead, cost_of, first_images, forecast
 from dropnet_core.running.run import PreparedExperiment, run
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
@@ -68,10 +68,10 @@ def test_by_kappa_it_is_the_most_there_can_be(kappa, store, tiny):
 def test_costs_are_measured_on_a_part_of_the_data(engine, tiny):
     prepared = PreparedExperiment(small(), tiny, NETWORK, engine)
     jobs = list(ahead(small(), NETWORK).jobs.values())
-    cost = measure(prepared, jobs)
+    cost = cost_of(prepared, jobs)
     assert cost.epoch > 0 and cost.around >= 0 and cost.memory > 1e7 and cost.gpu_memory == 0
     emptied = [job for job in ahead(small(p=(1.0,)), NETWORK).jobs.values() if job.mask.has_empty_layer]
-    assert measure(prepared, emptied[:1]).epoch > 0
+    assert cost_of(prepared, emptied[:1]).epoch > 0
     part = first_images(tiny, 15)
     assert [len(split) for split in part.parts.values()] == [15, 4, 5]
     assert [len(split) for split in first_images(tiny, 999).parts.values()] == [150, 40, 50]

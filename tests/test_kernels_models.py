@@ -11,10 +11,10 @@ from dropnet_core.engines.kernels.engine import kernel_model
 from dropnet_core.engines.kernels.model import Model
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.metrics import measure
 from dropnet_core.networks.plain import Network, Weights, describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import evaluate, large_batches, train_epoch
+from dropnet_core.unit_statistics import measure
 
 CASES = [
     ("fc5", (1, 17, 19), 32, 100),
@@ -130,7 +130,7 @@ def test_a_network_without_a_unit_is_the_masked_one(case):
     whole = model.evaluate(layout)
     for position, i in enumerate(case.network.masked_layers):
         for unit in {0, case.network.widths[position] - 1}:
-            mask = Mask.full(case.network.widths).drop(position, np.array([unit]))
+            mask = Mask.full(case.network.widths).without(position, np.array([unit]))
             exact = MaskedNetwork(case.network, case.weights, mask).double()
             with model.without(i, unit):
                 found = model.evaluate(layout)

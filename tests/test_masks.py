@@ -49,7 +49,7 @@ def test_a_copy_is_the_same_key_and_cannot_be_written_to(way):
     assert copied == MASK and hash(copied) == hash(MASK) and copied.text() == MASK.text()
     assert written_to(copied) == [False, False]
     assert all((a == b).all() for a, b in zip(copied.layers, MASK.layers, strict=True))
-    assert copied.drop(0, np.array([0])) != copied == MASK
+    assert copied.without(0, np.array([0])) != copied == MASK
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)

@@ -8,17 +8,19 @@ from dropnet_core.basics.streams import stream
 from dropnet_core.engines.passes import statistics_of
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.metrics import LayerStatistics, measure, metrics, register
+from dropnet_core.metrics import LayerStatistics, metrics, register
 from dropnet_core.networks.plain import describe, initial_weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
+from dropnet_core.selection import drop_lowest
 from dropnet_core.training import batches
+from dropnet_core.unit_statistics import measure
 
 DRAW = stream(0, "test")
 
 
 def score(name, **statistics):
-    layer = LayerStatistics(*(np.array(statistics.get(k, [])) for k in ("mean", "zeros", "loss_without")))
+    layer = LayerStatistics(**{name: np.array(values) for name, values in {"mean": [1, 1], **statistics}.items()})
     return metrics[name].score(layer, DRAW).tolist()
 
 
@@ -47,8 +49,8 @@ def test_the_two_scores_of_a_filter_differ_where_values_have_both_signs(tiny):
     class Signed(MaskedNetwork):
         """As if a batch norm stood behind the ReLU: the values have both signs."""
 
-        def masked(self, layer, value):
-            return super().masked(layer, value - 0.1)
+        def masked(self, position, value, before_norm=None):
+            return super().masked(position, value - 0.1, before_norm)
 
     network = describe("conv3", tiny.shape, tiny.classes)
     model = Signed(network, initial_weights(network, 0), Mask.full((3,))).double()
@@ -130,9 +132,10 @@ def test_random_metrics_draw_fairly_under_either_selection():
     for selection in ("exact", "authors"):
         left = np.zeros(2)
         for seed in range(400):
-            after = metrics["random"].drop(
-                statistics, Mask.full((2, 2)), lambda left: 2, selection, "mean_of_abs", stream(seed)
-            )
+            metric, draw = metrics["random"], stream(seed)
+            scores = metric.scores(statistics, "mean_of_abs", draw)
+            used = metric.selection or selection
+            after = drop_lowest(scores, Mask.full((2, 2)), lambda left: 2, metric.scope, used, draw)
             left += after.units_per_layer
         assert left[0] == pytest.approx(400, rel=0.1)
 
@@ -143,7 +146,8 @@ def test_a_metric_of_ones_own_takes_five_lines():
         return 1 - layer.zeros
 
     statistics = {"mean_of_abs": [np.zeros(3)], "zeros": [np.array([0.1, 0.9, 0.5])]}
-    after = metrics["test_often_on"].drop(statistics, Mask.full((3,)), lambda left: 1, "exact", "mean_of_abs", DRAW)
+    scores = metrics["test_often_on"].scores(statistics, "mean_of_abs", DRAW)
+    after = drop_lowest(scores, Mask.full((3,)), lambda left: 1, metrics["test_often_on"].scope, "exact", DRAW)
     assert after.layers[0].tolist() == [True, False, True]
     with pytest.raises(InputError, match="exists already"):
         register("test_often_on")(often_on)

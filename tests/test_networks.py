@@ -4,7 +4,8 @@ import torch
 from dropnet_core.basics.errors import InputError
 from dropnet_core.compaction import counts
 from dropnet_core.experiments.experiment import experiment, experiment_names
-from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.modules import PlainNetwork, initial_weights
+from dropnet_core.networks.plain import describe
 
 MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
 

@@ -16,11 +16,12 @@ from dropnet_core.data import load
 from dropnet_core.engines import fastest
 from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.metrics import measure
-from dropnet_core.networks.plain import convolve, describe
+from dropnet_core.networks.modules import convolve
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import PRECISIONS, Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import evaluate, train
+from dropnet_core.unit_statistics import measure
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 BF16 = Recipe(precision="bf16", max_epochs=2)

@@ -93,12 +93,12 @@ def test_a_run_that_diverges_ends_nothing_else(store):
     assert {run.seed: len(cycles) for run, cycles in board.cycles.items()} == {0: 4, 1: 2}
 
 
-def test_every_answer_is_told_with_its_run(store):
-    told = []
+def test_a_listener_hears_every_outcome_with_its_run(store):
+    heard = []
     board = board_of(small(seeds=(0,)), store)
-    board.told = lambda run, job, outcome: told.append((run.metric, job.mask.units_remaining))
+    board.listener = lambda run, job, outcome: heard.append((run.metric, job.mask.units_remaining))
     finish(board)
-    assert sorted(told) == sorted([("min", n) for n in (7, 5, 3, 2)] + [("max_layer", n) for n in (7, 5, 3, 1)])
+    assert sorted(heard) == sorted([("min", n) for n in (7, 5, 3, 2)] + [("max_layer", n) for n in (7, 5, 3, 1)])
 
 
 def test_a_damaged_entry_is_computed_again(store):

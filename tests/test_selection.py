@@ -5,7 +5,7 @@ from dropnet_core.basics.streams import stream
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.schedules import fraction, one_unit
-from dropnet_core.selection import selections
+from dropnet_core.selection import drop_lowest, selections
 
 BOTH = ("exact", "authors")
 
@@ -84,9 +84,10 @@ def test_while_the_share_is_at_least_one_authors_never_empty_the_last_layer_with
 @pytest.mark.parametrize("selection", BOTH)
 def test_a_layer_of_one_unit_is_emptied_by_a_layer_wise_metric(selection):
     statistics = {"mean_of_abs": [np.array([1.0]), np.array([1.0, 2.0])], "zeros": [np.zeros(1), np.zeros(2)]}
-    after = metrics["min_layer"].drop(statistics, Mask.full((1, 2)), fraction(0.2), selection, "mean_of_abs", stream(0))
+    scores = metrics["min_layer"].scores(statistics, "mean_of_abs", stream(0))
+    after = drop_lowest(scores, Mask.full((1, 2)), fraction(0.2), "layer", selection, stream(0))
     assert after.units_per_layer == (0, 1)
-    again = metrics["min_layer"].drop(statistics, after, fraction(0.2), selection, "mean_of_abs", stream(0))
+    again = drop_lowest(scores, after, fraction(0.2), "layer", selection, stream(0))
     assert again.units_per_layer == (0, 0)
 
 

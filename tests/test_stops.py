@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.schedules import fraction, schedule
+from dropnet_core.schedules import fraction, schedules
 from dropnet_core.stops import Stop
 
 
@@ -86,6 +86,7 @@ def test_last_good_is_the_reading_unless_another_is_named():
         ("cycles 2.5", "whole number"),
         ("fraction", "reads 'fraction 0.1'"),
         ("fraction a", "reads 'fraction 0.1'"),
+        ("fraction 0.1 last_good", "only the stop 'kappa' has a reading"),
         ("fraction 0.1 one_more", "only the stop 'kappa' has a reading"),
         ("kappa 0.9 one_more twice", "at most three words"),
     ],
@@ -110,9 +111,14 @@ def test_a_fraction_is_taken_as_the_decimal_number_that_was_written():
 @pytest.mark.parametrize("p", [0, -0.2, 1.1, float("nan"), True, "0.2", None])
 def test_p_outside_its_range_is_refused(p):
     with pytest.raises(InputError, match="fraction of the remaining units"):
-        schedule("fraction", p)
+        schedules["fraction"](p)
+
+
+def test_a_p_that_would_have_no_say_is_refused():
+    with pytest.raises(InputError, match="so it has no p; use p=None"):
+        schedules["one_unit"](0.2)
 
 
 def test_unknown_schedule_names_the_nearest():
     with pytest.raises(InputError, match="did you mean 'one_unit'"):
-        schedule("one-unit", None)
+        schedules["one-unit"]

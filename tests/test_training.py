@@ -6,7 +6,8 @@ from some_jobs import train_all
 
 from dropnet_core.data import Split
 from dropnet_core.masks import Mask
-from dropnet_core.networks.plain import PlainNetwork, describe, initial_weights
+from dropnet_core.networks.modules import PlainNetwork, initial_weights
+from dropnet_core.networks.plain import describe
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import History, Outcome, evaluate, large_batches, pixels, status, train, train_epoch

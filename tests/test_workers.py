@@ -51,7 +51,7 @@ def test_a_worker_that_is_killed_is_told_and_loses_nothing_else(prepare, tmp_pat
         for child in multiprocessing.active_children():
             child.kill()
 
-    board.told = kill
+    board.listener = kill
     with pytest.raises(InputError, match=r"a worker process died \(exit code -9\).* what was trained is kept"):
         workers.train_in_processes(board, prepared.data, "compact", 1)
     assert len(board.store) == 1

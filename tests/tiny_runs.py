@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dropnet_core.algorithm import Cycles
 from dropnet_core.data import DataSet
 from dropnet_core.experiments.experiment import Experiment
 from dropnet_core.networks.plain import describe
@@ -9,7 +10,7 @@ from dropnet_core.recipe import Recipe
 from dropnet_core.running.forecast import made_up
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
-from dropnet_core.runs import Cycle, Job, Run
+from dropnet_core.runs import Job, Run
 from dropnet_core.stops import Stop
 from dropnet_core.training import Outcome
 
@@ -56,7 +57,7 @@ def finish(board: Board) -> int:
     return answered
 
 
-def made_up_cycles(experiment: Experiment, data: DataSet, store: Store) -> dict[Run, list[Cycle]]:
+def made_up_cycles(experiment: Experiment, data: DataSet, store: Store) -> dict[Run, Cycles]:
     """All cycles of an experiment, without any training."""
     board = Board(store, data.sha256)
     board.start(experiment.runs(), NETWORK)

@@ -14,17 +14,20 @@ from dataclasses import replace
 from torch import Tensor
 
 from dropnet_core.compaction import cut_off
-from dropnet_core.metrics import Statistics
-from dropnet_core.networks.plain import Weights
+from dropnet_core.networks.plain import Network
+from dropnet_core.prunable import Weights
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome
+from dropnet_core.unit_statistics import Statistics
 
 
 class Emptied:
     """Answers jobs whose mask leaves no path from the images to the output, in networks without batch norm."""
 
     def __init__(
-        self, train: Callable[[Job], tuple[Outcome, Tensor]], measure: Callable[[Job, Weights], Statistics]
+        self,
+        train: Callable[[Job[Network]], tuple[Outcome, Tensor]],
+        measure: Callable[[Job[Network], Weights], Statistics],
     ) -> None:
         """
         train    trains a job's network without any unit: its outcome, without statistics, and the output's bias
@@ -34,10 +37,11 @@ class Emptied:
         self._known: dict[tuple[object, ...], tuple[Outcome, Tensor]] = {}
 
     @staticmethod
-    def applies(job: Job) -> bool:
+    def applies(job: Job[Network]) -> bool:
+        """Whether all that a job's network can learn is the bias of its output."""
         return not job.network.has_norm and cut_off(job.network, job.mask)
 
-    def outcome(self, job: Job) -> Outcome:
+    def outcome(self, job: Job[Network]) -> Outcome:
         """The shared training's history, with the statistics of this job's own units at their first weights."""
         shared = (job.recipe, job.network, job.seed if job.recipe.seeded else None)
         if shared not in self._known:

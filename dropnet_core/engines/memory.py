@@ -17,13 +17,13 @@ from dropnet_core.basics.free_memory import free_bytes
 from dropnet_core.basics.precision import storage
 from dropnet_core.basics.provenance import KERNELS
 from dropnet_core.data import DataSet
-from dropnet_core.layers import MaskedNetwork
 from dropnet_core.masks import Mask
-from dropnet_core.metrics import measure
-from dropnet_core.networks.architecture import Network
-from dropnet_core.networks.plain import PlainNetwork
+from dropnet_core.networks.modules import PlainNetwork
+from dropnet_core.networks.plain import Network
+from dropnet_core.prunable import Weights
 from dropnet_core.recipe import Recipe
 from dropnet_core.training import large_batches
+from dropnet_core.unit_statistics import measure
 
 WORKER = 200_000_000  # bytes of a worker process before it trains: Python and torch
 PAPER = Recipe()
@@ -53,16 +53,18 @@ def pass_bytes(network: Network, images: int, precision: str = "float32", *, mas
 
 
 def at_peak(course: Course, images: int) -> int:
+    """The most bytes held at any moment, for so many images."""
     return max(fixed + images * each for fixed, each in course)
 
 
 @lru_cache(maxsize=16)
 def step_course(network: Network, precision: str, masked: bool) -> Course:
+    """The course of a training step (see `step_bytes`)."""
     dtype = storage(precision)
 
     def work(images: int) -> None:
         weights = zeros(network, dtype)
-        model = MaskedNetwork(network, weights, Mask.full(network.widths)) if masked else PlainNetwork(network, weights)
+        model = network.masked(weights, Mask.full(network.widths)) if masked else PlainNetwork(network, weights)
         for parameter in model.parameters():  # the gradients of the step before live until the way back
             parameter.grad = torch.empty_like(parameter)
         batch, labels = torch.zeros(images, *network.shape, dtype=dtype), torch.zeros(images, dtype=torch.int64)
@@ -75,10 +77,11 @@ def step_course(network: Network, precision: str, masked: bool) -> Course:
 
 @lru_cache(maxsize=16)
 def pass_course(network: Network, precision: str, masked: bool) -> Course:
+    """The course of a pass that scores (see `pass_bytes`)."""
     dtype, sets = storage(precision), MASKED_SETS if masked else SETS
 
     def work(images: int) -> None:
-        model = MaskedNetwork(network, zeros(network, dtype), Mask.full(network.widths))
+        model = network.masked(zeros(network, dtype), Mask.full(network.widths))
         others = [torch.empty_like(parameter) for parameter in model.parameters() for _ in range(sets)]
         measure(model, [torch.zeros(images, *network.shape, dtype=dtype)])
         del others
@@ -86,7 +89,8 @@ def pass_course(network: Network, precision: str, masked: bool) -> Course:
     return course(work)
 
 
-def zeros(network: Network, dtype: torch.dtype) -> dict[str, Tensor]:
+def zeros(network: Network, dtype: torch.dtype) -> Weights:
+    """Weights of a network that are all 0."""
     return {name: torch.zeros(shape, dtype=dtype) for name, shape in network.weight_shapes().items()}
 
 
@@ -205,6 +209,7 @@ def check_memory(
 
 
 def size(count: int) -> str:
+    """So many bytes, for a reader."""
     if count >= 1e12:
         return f"{count / 1e12:.1f} TB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -6,7 +6,7 @@ from dropnet_core.experiments.experiment import Experiment, experiment, experime
 from dropnet_core.experiments.records import CyclePoint
 from dropnet_core.metrics import metrics
 from dropnet_core.networks.plain import describe
-from dropnet_core.schedules import schedule
+from dropnet_core.schedules import schedules
 
 LARGE_SHAPE = (1, 2**20, 2**20)  # images that any network can pool, where only the widths matter
 
@@ -14,7 +14,7 @@ LARGE_SHAPE = (1, 2**20, 2**20)  # images that any network can pool, where only 
 @lru_cache(maxsize=256)
 def units_left(start: tuple[int, ...], name: str, p: float | None) -> list[tuple[int, ...]]:
     """The units in each cycle, as far as there are any, of groups that are ranked each by itself."""
-    share = schedule(name, p)
+    share = schedules[name](p)
     course = [start]
     while any(course[-1]):
         course.append(tuple(n - max(1, share(n)) if n else 0 for n in course[-1]))

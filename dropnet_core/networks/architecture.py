@@ -32,7 +32,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Network:
+class Architecture:
     """Layers in an order in which they can be computed, then a dense output layer that reads the last of them.
 
     name    as in the table of experiments, for example "fc40-fc40", "conv64-conv32" or "resnet18"
@@ -56,10 +56,12 @@ class Network:
 
     @property
     def all_dense(self) -> bool:
+        """Whether there is no convolution."""
         return all(layer.kind == "dense" for layer in self.layers)
 
     @property
     def has_norm(self) -> bool:
+        """Whether there is a batch norm."""
         return any(layer.norm for layer in self.layers)
 
     def sources(self, layer: int) -> tuple[int, ...]:

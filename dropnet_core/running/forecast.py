@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from dropnet_core.algorithm import path
+from dropnet_core.algorithm import pruning
 from dropnet_core.basics.repeatable import repeatable
 from dropnet_core.basics.streams import stream
 from dropnet_core.compaction import cut_off
@@ -23,6 +23,7 @@ from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
 from dropnet_core.runs import Job, Run
 from dropnet_core.training import History, Outcome
+from dropnet_core.unit_statistics import USUAL
 
 EPOCHS = 15  # of a training, while the store holds none to learn from: what fc40-fc40 takes on MNIST
 TIMED = 3  # trainings, one after another
@@ -50,8 +51,8 @@ def ahead(experiment: Experiment, network: Network, board: Board | None = None) 
     known: dict[str, Outcome] = {}
     jobs: dict[str, Job] = {}
     for run in experiment.runs():
-        generated = path(run, network, [])
-        job = next(generated)
+        trainings = pruning(run, network)
+        job, _ = next(trainings)
         while True:
             key = board.key(job) if board else job.key("")
             if key not in known and key not in jobs:
@@ -60,7 +61,7 @@ def ahead(experiment: Experiment, network: Network, board: Board | None = None) 
                 else:
                     known[key] = found
             try:
-                job = generated.send(known.get(key) or made_up(run, job))
+                job, _ = trainings.send(known.get(key) or made_up(run, job))
             except StopIteration:
                 break
     return Ahead(known, jobs, all(stop.rule != "kappa" for stop in experiment.stops))
@@ -73,9 +74,8 @@ def made_up(run: Run, job: Job) -> Outcome:
     """
     draw = stream(run.seed, "made up", run.metric, str(run.p), run.selection, run.score, job.mask.text())
     ranks = [draw.random(width) for width in job.mask.widths]
-    names = ("mean_of_abs", "abs_of_mean", "zeros", "zero_maps", *job.needs)
     history = History([1.0], [0.5], [1.0], [2 - job.mask.fraction_remaining])
-    return Outcome(history, 1.0, 0.5, 0.5, dict.fromkeys(names, ranks))
+    return Outcome(history, 1.0, 0.5, 0.5, dict.fromkeys((*USUAL, *job.needs), ranks))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Cost:
     gpu_memory: int
 
 
-def measure(prepared: PreparedExperiment, jobs: Sequence[Job]) -> Cost:
+def cost_of(prepared: PreparedExperiment, jobs: Sequence[Job]) -> Cost:
     """Train some of these jobs, small and large, for an epoch and for three on a part of the data."""
     alive = [job for job in jobs if not cut_off(job.network, job.mask)] or jobs  # the others are hardly trained
     by_size = sorted(alive, key=lambda job: job.mask.units_remaining)
@@ -148,7 +148,7 @@ def forecast(prepared: PreparedExperiment, store: Store, workers: int) -> str:
         f"{experiment.name}: {runs:,} runs, {most}{total:,} trainings; the store holds {len(plan.known):,} "
         f"of them, {most}{len(plan.jobs):,} are ahead"
     ]
-    cost = measure(prepared, list(plan.jobs.values()))
+    cost = cost_of(prepared, list(plan.jobs.values()))
     limit = experiment.recipe.max_epochs
     learnt = [outcome.history.epochs for outcome in plan.known.values()]
     epochs = float(np.mean(learnt)) if learnt else min(EPOCHS, limit)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -79,11 +80,11 @@ class PreparedExperiment:
         with Bar(self.experiment.name, len(board.cycles)) as bar, repeatable():
             bar.finished(len(board.finished))
 
-            def told(run: Run, job: Job, outcome: Outcome) -> None:
+            def listener(run: Run, job: Job, outcome: Outcome) -> None:
                 bar.cycle(len(board.cycles[run]), job.mask.fraction_remaining, outcome.test_accuracy)
                 bar.finished(len(board.finished))
 
-            board.told = told
+            board.listener = listener
             if workers == 1:
                 train_here(board, self.data, self.engine)
             else:
@@ -92,16 +93,16 @@ class PreparedExperiment:
 
     def from_store(self, board: Board) -> str:
         """How many outcomes of a board were found in its store, and which engines made them; "" if none was."""
-        count, total = len(board.found), len(board.found | board.trained)
+        count, total = len(board.store_engines), len(board.store_engines | board.engines)
         if not count:
             return ""
-        engines_then = sorted(set(board.found.values()))
+        engines_then = sorted(set(board.store_engines.values()))
         made = " and ".join(f"'{name}'" for name in engines_then)
         other = f", not by '{self.engine}'" if engines_then != [self.engine] else ""
         share = f"all {total:,}" if count == total else f"{count:,} of {total:,}"
         return f"{share} outcomes were found in the store, made by the engine {made}{other}"
 
-    def records(self, cycles: dict[Run, list[Cycle]]) -> pd.DataFrame:
+    def records(self, cycles: Mapping[Run, Sequence[Cycle]]) -> pd.DataFrame:
         """The rows of these cycles."""
         return records(self.experiment, cycles, self.network, self.data)
 

@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from dropnet_core.algorithm import Path, path
+from dropnet_core.algorithm import Cycles, Pruning, pruning
 from dropnet_core.basics.provenance import rounding_of
-from dropnet_core.networks.plain import Network
+from dropnet_core.prunable import Prunable
 from dropnet_core.running.store import Store
-from dropnet_core.runs import Cycle, Job, Run
+from dropnet_core.runs import Job, Run
 from dropnet_core.training import Outcome
 
 
@@ -17,30 +17,30 @@ from dropnet_core.training import Outcome
 class Board:
     """Where runs post the jobs they wait for, and engines find them.
 
-    Equal jobs are one: the unpruned network of a seed is trained once for all metrics. `told` is called with
-    each outcome, trained or found, and a run that it takes on. Outcomes of another `rounding` (see `provenance`) count
-    as missing, unless it is empty. `found` and `trained` hold, by job key, the engines that made the outcomes that were
-    looked up and those that were delivered.
+    Equal jobs are one: the unpruned network of a seed is trained once for all metrics. The `listener` is
+    called with each outcome, looked up or delivered, and a run that it takes on. Outcomes of another `rounding` (see
+    `provenance`) count as missing, unless it is empty. `store_engines` and `engines` hold, by job key, the engines that
+    made the outcomes that were looked up and those that were delivered; `cycles` those of each run so far.
     """
 
     store: Store
     data_sha256: str
     deadline: float = float("inf")
     rounding: str = ""
-    told: Callable[[Run, Job, Outcome], None] = lambda run, job, outcome: None
-    cycles: dict[Run, list[Cycle]] = field(default_factory=dict)
-    found: dict[str, str] = field(default_factory=dict)
-    trained: dict[str, str] = field(default_factory=dict)
-    _paths: dict[Run, Path] = field(default_factory=dict)
+    listener: Callable[[Run, Job, Outcome], None] = lambda run, job, outcome: None
+    cycles: dict[Run, Cycles] = field(default_factory=dict)
+    store_engines: dict[str, str] = field(default_factory=dict)
+    engines: dict[str, str] = field(default_factory=dict)
+    _prunings: dict[Run, Pruning] = field(default_factory=dict)
     _waiting: dict[str, list[Run]] = field(default_factory=dict)
     _open: deque[Job] = field(default_factory=deque)
 
-    def start(self, runs: Iterable[Run], network: Network) -> None:
+    def start(self, runs: Iterable[Run], network: Prunable) -> None:
         """Begin these runs, and advance each at once as far as the store reaches."""
         for run in runs:
-            self.cycles[run] = []
-            self._paths[run] = path(run, network, self.cycles[run])
-            self._follow(run, next(self._paths[run]))
+            self._prunings[run] = pruning(run, network)
+            job, self.cycles[run] = next(self._prunings[run])
+            self._follow(run, job)
 
     def key(self, job: Job) -> str:
         """What the outcome of a job is filed under."""
@@ -64,26 +64,29 @@ class Board:
         """Keep an outcome and let every run that waited for it go on."""
         key = self.key(job)
         self.store.put(key, outcome)
-        self.trained[key] = outcome.provenance.get("engine", "")
+        self.engines[key] = outcome.provenance.get("engine", "")
         for run in self._waiting.pop(key):
             self._follow(run, self._advance(run, job, outcome))
 
     @property
     def open_jobs(self) -> int:
+        """How many jobs nobody has taken yet."""
         return len(self._open)
 
     @property
     def finished(self) -> set[Run]:
         """The runs that have reached their stop."""
-        return set(self.cycles) - set(self._paths)
+        return set(self.cycles) - set(self._prunings)
 
     def _advance(self, run: Run, job: Job, outcome: Outcome) -> Job | None:
         """Send a run the outcome it waited for. Returns the job it wants next, or None at its stop."""
-        self.told(run, job, outcome)
+        self.listener(run, job, outcome)
         try:
-            return self._paths[run].send(outcome)
-        except StopIteration:
-            del self._paths[run]
+            following, self.cycles[run] = self._prunings[run].send(outcome)
+            return following
+        except StopIteration as stop:
+            self.cycles[run] = stop.value
+            del self._prunings[run]
             return None
 
     def _follow(self, run: Run, job: Job | None) -> None:
@@ -97,6 +100,6 @@ class Board:
                 self._waiting[key] = [run]
                 self._open.append(job)
                 return
-            if key not in self.trained:
-                self.found[key] = known.provenance.get("engine", "")
+            if key not in self.engines:
+                self.store_engines[key] = known.provenance.get("engine", "")
             job = self._advance(run, job, known)

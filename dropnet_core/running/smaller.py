@@ -9,7 +9,7 @@ from dropnet_core.basics.repeatable import repeatable
 from dropnet_core.compaction import compact
 from dropnet_core.experiments.experiment import Experiment
 from dropnet_core.experiments.settings import seeds_text
-from dropnet_core.networks.plain import PlainNetwork, initial_weights
+from dropnet_core.networks.modules import PlainNetwork
 from dropnet_core.running.run import PreparedExperiment
 from dropnet_core.running.store import Store
 from dropnet_core.training import train
@@ -43,7 +43,7 @@ def smaller_network(
     prepared.train(board)
     ((run, cycles),) = board.cycles.items()
     mask = cycles[run.stop.result(cycles)].mask
-    model = PlainNetwork(*compact(prepared.network, mask, initial_weights(prepared.network, run.seed)))
+    model = PlainNetwork(*compact(prepared.network, mask, prepared.network.first_weights(run.seed)))
     model.to(prepared.data.train.labels.device, storage(run.recipe.precision))
     with repeatable():
         train(model, prepared.data, run.recipe, run.seed)

@@ -20,6 +20,7 @@ from dropnet_core.engines import engines
 from dropnet_core.running.scheduler import Board
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome
+from dropnet_core.unit_statistics import statistics
 
 
 def train_here(board: Board, data: DataSet, engine: str) -> None:
@@ -42,6 +43,10 @@ def train_for_parent(connection: Connection, data: DataSet, engine: str) -> None
     def take(count: int) -> list[Job]:
         connection.send(count)
         jobs: list[Job] = connection.recv()
+        for need in sorted({need for job in jobs for need in job.needs} - set(statistics)):
+            raise InputError(
+                f"another process does not know the statistic '{need}', which a notebook registered; use workers=1"
+            )
         return jobs
 
     try:

@@ -13,8 +13,8 @@ import torch
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import DataSet
-from dropnet_core.engines.interface import Take, Watch, engines
-from dropnet_core.networks.architecture import Network
+from dropnet_core.engines.interface import Take, Watch, by_name_only, engines
+from dropnet_core.networks.plain import Network
 from dropnet_core.recipe import Recipe
 from dropnet_core.runs import Job
 from dropnet_core.training import Outcome
@@ -41,7 +41,7 @@ def kernels(data: DataSet, take: Take) -> Iterator[tuple[Job, Outcome]]:
 
     trainer = Trainer(data)
     while jobs := take(1):
-        job, watch = jobs[0], Watch()
+        job, watch = by_name_only(jobs[0], "kernels"), Watch()
         if why := refusal(job.network, job.recipe, data.train.labels.device):
             raise InputError(
                 f"the engine 'kernels' cannot train {job.network.name} by this recipe: kernels {why}; choose 'compact'"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropnet_core.compaction import compact
+from dropnet_core.compaction import compact, expand
 from dropnet_core.data import DataSet
 from dropnet_core.engines.emptied import Emptied
 from dropnet_core.engines.kernels import map_layout, rows
@@ -16,12 +16,12 @@ from dropnet_core.engines.kernels.maps import Maps
 from dropnet_core.engines.kernels.model import Model
 from dropnet_core.engines.kernels.presentation import LayOut, Presentation, labels_only
 from dropnet_core.engines.kernels.rows import Rows
-from dropnet_core.engines.passes import widened
-from dropnet_core.metrics import Statistics
-from dropnet_core.networks.architecture import Network
-from dropnet_core.networks.plain import Weights
+from dropnet_core.engines.passes import further_statistics_of, widened
+from dropnet_core.networks.plain import Network
+from dropnet_core.prunable import Weights
 from dropnet_core.runs import Job
 from dropnet_core.training import History, Outcome, until_stopped
+from dropnet_core.unit_statistics import Statistics
 
 TrainingResult = tuple[History, tuple[float, float], float]
 
@@ -48,11 +48,11 @@ class Trainer:
         self.images = Presentation(data)
         self.emptied = Emptied(self.train_bias, self.statistics_of_emptied)
 
-    def size(self, job: Job) -> int:
+    def size(self, job: Job[Network]) -> int:
         """Images of a job's batch: no more than there are."""
         return min(job.recipe.batch_size, len(self.images.data.train))
 
-    def outcome(self, job: Job) -> Outcome:
+    def outcome(self, job: Job[Network]) -> Outcome:
         """What training the job's network gives."""
         if Emptied.applies(job):
             return self.emptied.outcome(job)
@@ -63,9 +63,12 @@ class Trainer:
         statistics = widened(job.mask, in_masked_layers(job.network, model.statistics(layout)))
         if "loss_without" in job.needs:
             statistics["loss_without"] = loss_without(job, model, layout)
+        if others := needed_of_pytorch(job):
+            full = expand(job.network, job.mask, job.first_weights(), model.trained(network.weight_shapes()))
+            statistics |= further_statistics_of(job, others, full, self.images.data)
         return Outcome(history, *test, best, statistics)
 
-    def train(self, job: Job, model: Model, lay_out: LayOut) -> TrainingResult:
+    def train(self, job: Job[Network], model: Model, lay_out: LayOut) -> TrainingResult:
         """Train a model in place until early stopping. Returns what `until_stopped` does."""
         size, images = self.size(job), self.images
         return until_stopped(
@@ -76,14 +79,14 @@ class Trainer:
             job.seed,
         )
 
-    def train_bias(self, job: Job) -> tuple[Outcome, Tensor]:
+    def train_bias(self, job: Job[Network]) -> tuple[Outcome, Tensor]:
         """The training of a network whose output is cut off from the images, and the bias that it learns."""
         classes = job.network.classes
         model = Rows([(np.zeros((classes, 0), np.float32), np.zeros(classes, np.float32))], self.size(job))
         history, test, best = self.train(job, model, labels_only)
         return Outcome(history, *test, best, {}), torch.from_numpy(model.bias(0).copy())
 
-    def statistics_of_emptied(self, job: Job, weights: Weights) -> Statistics:
+    def statistics_of_emptied(self, job: Job[Network], weights: Weights) -> Statistics:
         """The statistics of an emptied network, of which only the layers before the empty one see anything."""
         network, small = compact(job.network, job.mask, weights)
         empty = next(i for i, layer in enumerate(network.layers) if not layer.units)
@@ -102,7 +105,12 @@ class Trainer:
             model = Rows([(np.zeros((len(bias), 0), np.float32), bias)], self.size(job))
             loss = model.evaluate(self.images.part("train", labels_only, self.size(job)))[0]
             statistics["loss_without"] = [np.where(kept, loss, 0.0) for kept in job.mask.layers]
-        return statistics
+        return statistics | further_statistics_of(job, needed_of_pytorch(job), weights, self.images.data)
+
+
+def needed_of_pytorch(job: Job) -> list[str]:
+    """The statistics that a job needs and that no kernel computes."""
+    return [need for need in job.needs if need != "loss_without"]
 
 
 def in_masked_layers(network: Network, layers: list[dict[str, np.ndarray]]) -> Statistics:
@@ -110,7 +118,7 @@ def in_masked_layers(network: Network, layers: list[dict[str, np.ndarray]]) -> S
     return {name: [layers[i][name] for i in network.masked_layers] for name in layers[0]}
 
 
-def loss_without(job: Job, model: Model, layout: object) -> list[np.ndarray]:
+def loss_without(job: Job[Network], model: Model, layout: object) -> list[np.ndarray]:
     """The oracle's statistic (see `dropnet_core.oracle`) of a trained network."""
     losses = [np.zeros(width) for width in job.mask.widths]
     for i, loss, kept in zip(job.network.masked_layers, losses, job.mask.layers, strict=True):

@@ -2,11 +2,13 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from dropnet_core.engines.kernels.vectors import LANES
 
@@ -68,6 +70,15 @@ class Model(ABC):
         for i, (weight, bias) in enumerate(weights):
             self.weight(i)[:], self.bias(i)[:] = weight.reshape(self.weight(i).shape), bias
 
+    def trained(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """A copy of the weights and biases as tensors of these shapes, by names such as "0.weight" and "0.bias"."""
+        own = {}
+        for name, shape in shapes.items():
+            i, part = name.split(".")
+            values = self.weight(int(i)) if part == "weight" else self.bias(int(i))
+            own[name] = torch.from_numpy(values.reshape(shape).copy())
+        return own
+
     @abstractmethod
     def _epoch(self, layout: Any, rate: np.float32) -> tuple[float, float]: ...
 
@@ -94,7 +105,7 @@ class Model(ABC):
         return loss / images if finite else math.nan, right / images
 
     def statistics(self, layout: Any) -> list[dict[str, np.ndarray]]:
-        """The statistics of each hidden layer's units over images (see `dropnet_core.metrics.measure`).
+        """The statistics of each hidden layer's units over images (see `dropnet_core.unit_statistics.measure`).
 
         Values lie behind a ReLU, so their sizes' mean is their mean's size.
         """
