@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import stats as scipy_stats
 
 from dropnet_core.analysis import published
-from dropnet_core.analysis.stats import LEVEL, check
+from dropnet_core.analysis.stats import summarise
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
 from dropnet_core.experiments import results
@@ -109,31 +108,22 @@ def base(curve: str) -> str:
 def ours_of(records: pd.DataFrame) -> dict[str, Plain]:
     """Curve -> units, parameters and macs remaining, seeds, dead seeds, and [means, half-widths] of each quantity.
 
-    The means and Student's intervals of `stats.summarise`, all at once. One seed has no interval: null.
+    The means and Student's intervals are those of `stats.summarise`. One seed has no interval: null.
     """
-    check(records, SHOWN[0])
-    kept = ["units_remaining", "parameters", "macs", *SHOWN]
-    groups = records.assign(dead=records["status"] != "ok").groupby(["curve", "cycle"], sort=False)
-    means, deviations, counts, dead = (
-        groups[kept].mean(),
-        groups[list(SHOWN)].std(ddof=1),
-        groups.size(),
-        groups["dead"].sum(),
-    )
-    quantiles = pd.Series(scipy_stats.t.ppf((1 + LEVEL) / 2, counts.clip(lower=2) - 1), index=counts.index)
-    half = deviations.mul(quantiles / counts**0.5, axis=0)
+    tables = {quantity: summarise(records, quantity) for quantity in SHOWN}
     found: dict[str, Plain] = {}
-    for curve in dict.fromkeys(records["curve"]):
-        at = means.loc[[curve]].sort_index().index
-        seeds = counts[at].tolist()
+    for curve, points in tables[SHOWN[0]].groupby("curve", sort=False):
+        seeds = points["n"].tolist()
         found[str(curve)] = {
-            "units": [round(value, 1) for value in means.loc[at, "units_remaining"]],
-            "parameters": [round(value) for value in means.loc[at, "parameters"]],
-            "macs": [round(value) for value in means.loc[at, "macs"]],
+            "units": [round(value, 1) for value in points["units_remaining"]],
+            "parameters": [round(value) for value in points["parameters"]],
+            "macs": [round(value) for value in points["macs"]],
             "seeds": seeds[0] if len(set(seeds)) == 1 else seeds,
-            "dead": dead[at].tolist(),
-            **{name: [whole(means.loc[at, name], name), whole(half.loc[at, name], name)] for name in SHOWN},
+            "dead": [round(share * n) for share, n in zip(points["share_collapsed"], seeds, strict=True)],
         }
+        for quantity, table in tables.items():
+            own = table.loc[points.index]
+            found[str(curve)][quantity] = [whole(own["mean"], quantity), whole(own["upper"] - own["mean"], quantity)]
     return found
 
 
