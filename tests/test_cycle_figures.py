@@ -1,6 +1,7 @@
 """The figures of one cycle show each unit as the masks have it, in the picture and in words."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_hex
@@ -9,9 +10,9 @@ from dropnet_core.figures.cycle_figures import STATES, masks_on_network, score_b
 from dropnet_core.figures.diagram import BLUE
 from dropnet_core.masks import Mask
 
-WHOLE, FIRST, SECOND = (
-    Mask([a, b]) for a, b in (([1, 1, 1], [1, 1]), ([1, 0, 1], [1, 1]), ([0, 0, 1], [1, 0]))
-)  # fmt: skip
+WHOLE = Mask.full((3, 2))
+FIRST = WHOLE.drop(0, np.array([1]))
+SECOND = FIRST.drop(0, np.array([0])).drop(1, np.array([1]))
 SCORES = [np.array([0.5, 0.0, 2.0]), np.array([3.0, 0.25])]
 
 
@@ -21,7 +22,7 @@ def test_a_unit_is_kept_or_dropped_now_or_before():
 
 
 def test_bars_are_the_scores_of_the_units_that_are_there():
-    made = score_bars(SCORES, FIRST, SECOND)
+    made: Any = score_bars(SCORES, FIRST, SECOND)
     first, second = made.axes
     bars = {round(bar.get_x() + 0.35): (bar.get_height(), bar.get_facecolor()) for bar in first.patches}
     assert {unit: height for unit, (height, _) in bars.items()} == {1: 0.5, 3: 2.0}
@@ -43,12 +44,12 @@ def test_where_no_number_parts_the_scores_there_is_no_cut():
 
 
 def test_circles_are_full_where_a_unit_is_kept():
-    made = masks_on_network({"cycle 0": WHOLE, "cycle 1": FIRST, "cycle 2": SECOND})
+    made: Any = masks_on_network({"cycle 0": WHOLE, "cycle 1": FIRST, "cycle 2": SECOND})
     assert [axes.get_title() for axes in made.axes] == ["cycle 0", "cycle 1", "cycle 2"]
     for axes, mask in zip(made.axes, (WHOLE, FIRST, SECOND), strict=True):
-        full = Counter()
+        full: Counter[float] = Counter()
         for found in axes.collections:
-            if len(found.get_facecolors()) and to_hex(found.get_facecolors()[0]) == BLUE:
+            if len(found.get_facecolor()) and to_hex(found.get_facecolor()[0]) == BLUE:
                 full.update(found.get_offsets()[:, 0].tolist())
         assert [full[layer] for layer in range(2)] == list(mask.units_per_layer)
         assert f"layer 1\n{mask.units_per_layer[0]} of 3" in [text.get_text() for text in axes.texts]

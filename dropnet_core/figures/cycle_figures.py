@@ -1,6 +1,7 @@
 """Figures of one step of Algorithm 1: the scores of the units as bars, and masks drawn on the network."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,7 @@ from dropnet_core.figures.charts import RC, Chart, chart
 from dropnet_core.figures.diagram import BLUE, GREY, RED
 from dropnet_core.masks import Mask
 
-STATES = {  # of a unit between two masks -> how it is drawn
+STATES: dict[str, dict[str, Any]] = {  # of a unit between two masks -> how it is drawn
     "kept": {"facecolor": BLUE, "edgecolor": BLUE, "linewidth": 1.0},
     "dropped now": {"facecolor": "white", "edgecolor": RED, "linewidth": 1.8},
     "dropped before": {"facecolor": "white", "edgecolor": "#b5b5b5", "linewidth": 1.0},
@@ -108,7 +109,8 @@ def _network(axes: Axes, layers: Sequence[np.ndarray], size: float) -> None:
         lines = [(a, b) for a in left for b in right]
         axes.add_collection(LineCollection(lines, colors=GREY, linewidths=0.4, alpha=0.35, zorder=1))
         for state, look in STATES.items():
-            axes.scatter(*at[found == state].T, s=(0.62 * size) ** 2, zorder=2, **look)
+            x, y = at[found == state].T
+            axes.scatter(x, y, s=(0.62 * size) ** 2, zorder=2, **look)
         axes.text(layer, bottom, f"layer {layer + 1}\n{len(right)} of {len(found)}", ha="center", va="top", fontsize=11)
         left = right
 
