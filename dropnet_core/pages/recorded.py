@@ -37,21 +37,20 @@ def with_provenance(experiment: str) -> pd.DataFrame | None:
     return records
 
 
-def show(experiment: str, interval: str = "t") -> pd.DataFrame | None:
+def show(experiment: str, interval: str = "t") -> None:
     """Where the records of an experiment come from, its curves under the paper's own, and how far they lie apart.
 
-    Returns the records. Without any it says how to make them, and returns None. An experiment without published
-    curves has no table. Raises InputError if the file of records is damaged.
+    Without records it says how to make them. An experiment without published curves has no table. Raises InputError
+    if the file of records is damaged.
     """
     records = with_provenance(experiment)
     if records is None:
-        return None
+        return
     if (seeds := records["seed"].nunique()) < published.SEEDS:
         print(f"So far {seeds} of {published.SEEDS} seeds.")
     display(plots.accuracy_curves(records, interval=interval, published=published.curves(experiment)))
     if len(table := distances(records, experiment)):
         print(table.round(4).to_string())
-    return records
 
 
 def distances(records: pd.DataFrame, experiment: str) -> pd.DataFrame:
