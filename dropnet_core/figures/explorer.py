@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from dropnet_core.analysis import published
+from dropnet_core.analysis.published import base_curve
 from dropnet_core.analysis.stats import summarise
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
@@ -80,7 +81,7 @@ def entries(folder: Path) -> Iterator[Plain]:
         row = table.get(name) or {"data": "", "network": "", "figures": ""}
         ours = ours_of(records) if len(records) and records["curve"].nunique() <= MOST else {}
         theirs = theirs_of(name)
-        paired = set(map(base, ours))
+        paired = set(map(base_curve, ours))
         curves = [*ours, *(curve for part in theirs.values() for curve in part["curves"] if curve not in paired)]
         if not curves:
             continue
@@ -92,17 +93,12 @@ def entries(folder: Path) -> Iterator[Plain]:
             "network": network,
             "figures": row["figures"],
             "looks": {
-                curve: [label(curve), look.colour, look.marker, dashes(look.line), base(curve)]
+                curve: [label(curve), look.colour, look.marker, dashes(look.line), base_curve(curve)]
                 for curve, look in looks.items()
             },
             "ours": ours,
             "theirs": theirs,
         }
-
-
-def base(curve: str) -> str:
-    """The name under which the paper's curve of this one is known."""
-    return published.base_curve(curve)
 
 
 def ours_of(records: pd.DataFrame) -> dict[str, Plain]:
@@ -176,7 +172,7 @@ def static_table(entry: Mapping[str, Any]) -> str:
     }
 
     def cell(curve: str, units: float) -> str:
-        mine, paper = ours.get(curve, {}).get(units), theirs.get(base(curve), {}).get(units)
+        mine, paper = ours.get(curve, {}).get(units), theirs.get(base_curve(curve), {}).get(units)
         said = [f"{mine / ELSEWHERE:.3f}"] if mine is not None else []
         return " ".join([*said, *([f"({paper / ELSEWHERE:.3f})"] if paper is not None else [])])
 
