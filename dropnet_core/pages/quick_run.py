@@ -58,5 +58,5 @@ def says_shortcuts_stay(records: pd.DataFrame) -> None:
     """State whether the first cut by `min` takes more of ResNet18's branch ends than of its shortcuts."""
     shares = group_shares(records, RESNET18)
     if ("min", 1) in shares.index and records["network"].str.startswith("resnet18").all():
-        left = shares.loc[("min", 1)]
-        says("min drops more of branch ends than of shortcuts", left["branch end"] < left["shortcut"])
+        ends, shortcuts = shares["branch end"]["min", 1], shares["shortcut"]["min", 1]
+        says("min drops more of branch ends than of shortcuts", ends < shortcuts)
