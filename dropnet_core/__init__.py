@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dropnet_core.figures import plots
     from dropnet_core.networks.plain import describe
     from dropnet_core.recipe import Recipe
-    from dropnet_core.running.run import run
+    from dropnet_core.running.run import masks_by_run, run
     from dropnet_core.running.smaller import smaller_network
     from dropnet_core.stops import Stop
 
@@ -35,6 +35,7 @@ HOMES = {
     "describe": "networks.plain",
     "experiment": "experiments.experiment",
     "load": "data",
+    "masks_by_run": "running.run",
     "run": "running.run",
     "smaller_network": "running.smaller",
     "discrepancies": "analysis",
@@ -47,7 +48,7 @@ HOMES = {
 
 __all__ = [  # noqa: F822 - see HOMES
     "Experiment", "Recipe", "Stop", "__version__", "describe", "discrepancies", "effects", "experiment", "load",
-    "plots", "published", "run", "smaller_network", "stats",
+    "masks_by_run", "plots", "published", "run", "smaller_network", "stats",
 ]  # fmt: skip
 
 

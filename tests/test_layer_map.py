@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.figures.layer_map import group_shares, layer_map
+from dropnet_core.figures.layer_map import RESNET18, VGG19, group_shares, layer_map
+from dropnet_core.networks.plain import describe
 
 RECORDS = pd.DataFrame(
     [
@@ -17,7 +18,7 @@ RECORDS = pd.DataFrame(
 
 
 def test_each_panel_shows_mean_shares_and_marks_what_is_empty():
-    made = layer_map(RECORDS, {2: "shortcut"})
+    made = layer_map(RECORDS, {"shortcut": (2,)})
     first, second = made.axes[:2]
     assert (first.get_title(), second.get_title()) == ("min", "max, exact selection")
     assert np.asarray(first.get_images()[0].get_array()).tolist() == [[1.0, 3 / 8], [1.0, 3 / 4], [1.0, 0.0]]
@@ -25,7 +26,7 @@ def test_each_panel_shows_mean_shares_and_marks_what_is_empty():
     assert [text.get_text() for text in first.texts] == ["100", "100", "100", "38", "75", "×"]
     assert [tick.get_text().strip() for tick in first.get_yticklabels()] == ["1", "shortcut 2", "3"]
     assert "min, in cycle 1: least of layer 3 0%, layer 1 38%, layer 2 (shortcut) 75%;" in made.alt_text
-    assert made.image() == layer_map(RECORDS, {2: "shortcut"}).image()
+    assert made.image() == layer_map(RECORDS, {"shortcut": (2,)}).image()
 
 
 def test_many_cycles_leave_only_the_crosses():
@@ -41,6 +42,21 @@ def test_groups_of_layers_are_weighed_by_their_units():
     assert list(left.index) == [("min", 0), ("min", 1), ("max@exact", 0), ("max@exact", 1)]
     assert list(group_shares(RECORDS, {"all": (1, 2, 3)})) == ["all"]
     assert list(group_shares(RECORDS, {"beyond": (4, 5), "all": (1, 2, 3)})) == ["all"]  # of another network
+
+
+def test_the_groups_of_the_deep_networks_are_where_their_layers_are():
+    resnet, vgg = describe("resnet18", (3, 32, 32), 10), describe("vgg19", (3, 32, 32), 10)
+    number = {layer: n for n, layer in enumerate(resnet.masked_layers, 1)}
+    sums = [resnet.sources(i) for i, layer in enumerate(resnet.layers) if layer.kind == "sum"]
+    shortcuts = {shortcut for _, shortcut in sums if resnet.layers[shortcut].inputs and shortcut in number}
+    ends = {branch for branch, shortcut in sums if shortcut not in shortcuts}
+    groups = {
+        "shortcut": tuple(number[i] for i in sorted(shortcuts)),
+        "branch end": tuple(number[i] for i in sorted(ends)),
+    }
+    assert groups == RESNET18
+    norms = tuple(n for n, i in enumerate(vgg.masked_layers, 1) if vgg.layers[i].norm)
+    assert {"batch norm": norms} == VGG19
 
 
 def test_no_records_are_refused():

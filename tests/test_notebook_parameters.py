@@ -73,7 +73,7 @@ def test_each_value_that_is_offered_runs(notebook, name, value, trained, folder,
         assert not trained
     else:
         notebook.run(given, monkeypatch)
-        assert bool(trained) == ("workers" in notebook.defaults)
+        assert bool(trained) == ("max_epochs" in notebook.defaults)
 
 
 def wrong(default: Any) -> Any:

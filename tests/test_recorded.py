@@ -100,6 +100,39 @@ def test_all_seeds_need_no_remark_and_no_published_curve_no_table(folder, shown,
     assert "paper" not in shown[0].alt_text and "paper" not in shown[0].legends[0].get_title().get_text()
 
 
+def test_distances_are_those_of_the_agreement_under_the_names_of_the_page(folder):
+    table = records("reinit-fc20-fc20", min=0.0)
+    agreement = published.agreement(published.compare(table, "reinit-fc20-fc20")).set_index("curve")
+    found = recorded.distances(table, "reinit-fc20-fc20")
+    assert list(found) == ["mean", "absolute", "largest", "reading", "seed noise"]
+    assert found["largest"].tolist() == agreement["largest_difference"].tolist()
+
+
+def test_the_records_come_after_their_origin_or_the_command_that_makes_them(folder, capsys):
+    assert recorded.with_provenance("control-fc20-fc20") is None
+    assert "python -m dropnet_core run control-fc20-fc20" in capsys.readouterr().out
+    recorded.print_differences("control-fc20-fc20", recorded.SPLIT)
+    assert capsys.readouterr().out == ""
+    write_records(records("control-fc20-fc20", min=0.0, min_redraw=-0.02), folder / "control-fc20-fc20.csv")
+    found = recorded.with_provenance("control-fc20-fc20")
+    assert found is not None and set(found["curve"]) == {"min", "min_redraw"}
+    assert "3 seeds of fc20-fc20 on mnist" in capsys.readouterr().out
+    recorded.print_differences("control-fc20-fc20", recorded.SPLIT)
+    assert "+0.020 (+0.020 to +0.020)" in capsys.readouterr().out
+
+
+def test_score_and_allocation_are_shown_if_the_control_has_been_run(folder, shown, capsys):
+    recorded.show_score_and_allocation("fc40-fc40")
+    assert "python -m dropnet_core run control-fc40-fc40" in capsys.readouterr().out and not shown
+    write_records(records("control-fc40-fc40", min=0.0, min_redraw=-0.02), folder / "control-fc40-fc40.csv")
+    write_records(records("mnist-fc40-fc40", random_layer=-0.05), folder / "mnist-fc40-fc40.csv")
+    recorded.show_score_and_allocation("fc40-fc40", "bootstrap")
+    (chart,) = shown
+    assert "bootstrap" in chart.legends[0].get_title().get_text()
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["score", "allocation"] and "+0.030 (+0.030 to +0.030)" in rows[1]
+
+
 def test_differences_are_paired_by_seed_interpolated_and_in_words():
     table = records("control-fc20-fc20", min=0.0, min_redraw=-0.03)
     table.loc[(table["curve"] == "min_redraw") & (table["seed"] == 2), "test_accuracy"] -= 0.03
@@ -128,8 +161,7 @@ def test_the_control_is_joined_with_the_papers_random_layer(folder):
     write_records(paper, folder / "mnist-fc40-fc40.csv")
     joined = recorded.score_and_allocation("fc40-fc40")
     assert joined is not None
-    pairs = {"score": ("min", "min_redraw"), "allocation": ("min_redraw", "random_layer")}
-    assert recorded.differences(joined, pairs, [0.3]).to_dict("list") == {
+    assert recorded.differences(joined, recorded.SPLIT, [0.3]).to_dict("list") == {
         "score": ["+0.020 (+0.020 to +0.020)"],  # not with the min of the other file
         "allocation": ["+0.030 (+0.030 to +0.030)"],
     }

@@ -1,5 +1,7 @@
 """From an experiment to its records, alone or beside others, at once or in pieces; what is refused."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from tiny_runs import small
@@ -10,7 +12,7 @@ from dropnet_core.experiments.records import complete_runs, same_records
 from dropnet_core.recipe import Recipe
 from dropnet_core.running import run as running
 from dropnet_core.running import scheduler
-from dropnet_core.running.run import find_device, run
+from dropnet_core.running.run import find_device, masks_by_run, run
 from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
 
@@ -49,6 +51,22 @@ def test_what_the_store_holds_is_not_trained_again(counting):
     assert same_records(run(small(), engine="counting"), table).all() and counting == [14]
     run(small(seeds=(0, 1, 2)), engine="counting")
     assert counting == [21]
+
+
+def test_the_masks_of_each_run_are_those_of_its_records(counting):
+    planned = small(initial=("rewind", "redraw"))
+    masks = masks_by_run(planned, engine="counting")
+    assert list(masks) == planned.runs() and (trained := counting[0])
+    records = run(planned, engine="counting")
+    assert counting[0] == trained  # the store holds them all
+    for one, rows in records.groupby(["metric", "seed", "initial"]):
+        (mine,) = [masks[other] for other in masks if (other.metric, other.seed, other.initial) == one]
+        units = ["+".join(map(str, mask.units_per_layer)) for mask in mine]
+        assert units == rows.sort_values("cycle")["units_per_layer"].tolist()
+        smaller = [all((b <= a).all() for a, b in zip(x.layers, y.layers, strict=True)) for x, y in pairwise(mine)]
+        assert all(smaller) and mine[0].fraction_remaining == 1
+    with pytest.raises(InputError, match="workers is a whole number"):
+        masks_by_run(planned, workers=0)
 
 
 @pytest.mark.parametrize("engine", ["kernels", "compact"])

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import stats as scipy_stats
 
 from dropnet_core.analysis import published
-from dropnet_core.analysis.stats import LEVEL, check_averageable
+from dropnet_core.analysis.published import base_curve
+from dropnet_core.analysis.stats import summarise
 from dropnet_core.basics.errors import InputError, unknown
 from dropnet_core.basics.places import results_folder
 from dropnet_core.experiments import results
@@ -81,7 +81,7 @@ def entries(folder: Path) -> Iterator[Plain]:
         row = table.get(name) or {"data": "", "network": "", "figures": ""}
         ours = ours_of(records) if len(records) and records["curve"].nunique() <= MOST else {}
         theirs = theirs_of(name)
-        paired = set(map(base, ours))
+        paired = set(map(base_curve, ours))
         curves = [*ours, *(curve for part in theirs.values() for curve in part["curves"] if curve not in paired)]
         if not curves:
             continue
@@ -93,7 +93,7 @@ def entries(folder: Path) -> Iterator[Plain]:
             "network": network,
             "figures": row["figures"],
             "looks": {
-                curve: [label(curve), look.colour, look.marker, dashes(look.line), base(curve)]
+                curve: [label(curve), look.colour, look.marker, dashes(look.line), base_curve(curve)]
                 for curve, look in looks.items()
             },
             "ours": ours,
@@ -101,39 +101,25 @@ def entries(folder: Path) -> Iterator[Plain]:
         }
 
 
-def base(curve: str) -> str:
-    """The name under which the paper's curve of this one is known."""
-    return published.base_curve(curve)
-
-
 def ours_of(records: pd.DataFrame) -> dict[str, Plain]:
     """Curve -> units, parameters and macs remaining, seeds, dead seeds, and [means, half-widths] of each quantity.
 
-    The means and Student's intervals of `stats.summarise`, all at once. One seed has no interval: null.
+    The means and Student's intervals are those of `stats.summarise`. One seed has no interval: null.
     """
-    check_averageable(records, SHOWN[0])
-    kept = ["units_remaining", "parameters", "macs", *SHOWN]
-    groups = records.assign(dead=records["status"] != "ok").groupby(["curve", "cycle"], sort=False)
-    means, deviations, counts, dead = (
-        groups[kept].mean(),
-        groups[list(SHOWN)].std(ddof=1),
-        groups.size(),
-        groups["dead"].sum(),
-    )
-    quantiles = pd.Series(scipy_stats.t.ppf((1 + LEVEL) / 2, counts.clip(lower=2) - 1), index=counts.index)
-    half = deviations.mul(quantiles / counts**0.5, axis=0)
+    tables = {quantity: summarise(records, quantity) for quantity in SHOWN}
     found: dict[str, Plain] = {}
-    for curve in dict.fromkeys(records["curve"]):
-        at = means.loc[[curve]].sort_index().index
-        seeds = counts[at].tolist()
+    for curve, points in tables[SHOWN[0]].groupby("curve", sort=False):
+        seeds = points["n"].tolist()
         found[str(curve)] = {
-            "units": [round(value, 1) for value in means.loc[at, "units_remaining"]],
-            "parameters": [round(value) for value in means.loc[at, "parameters"]],
-            "macs": [round(value) for value in means.loc[at, "macs"]],
+            "units": [round(value, 1) for value in points["units_remaining"]],
+            "parameters": [round(value) for value in points["parameters"]],
+            "macs": [round(value) for value in points["macs"]],
             "seeds": seeds[0] if len(set(seeds)) == 1 else seeds,
-            "dead": dead[at].tolist(),
-            **{name: [whole(means.loc[at, name], name), whole(half.loc[at, name], name)] for name in SHOWN},
+            "dead": [round(share * n) for share, n in zip(points["share_collapsed"], seeds, strict=True)],
         }
+        for quantity, table in tables.items():
+            own = table.loc[points.index]
+            found[str(curve)][quantity] = [whole(own["mean"], quantity), whole(own["upper"] - own["mean"], quantity)]
     return found
 
 
@@ -186,7 +172,7 @@ def static_table(entry: Mapping[str, Any]) -> str:
     }
 
     def cell(curve: str, units: float) -> str:
-        mine, paper = ours.get(curve, {}).get(units), theirs.get(base(curve), {}).get(units)
+        mine, paper = ours.get(curve, {}).get(units), theirs.get(base_curve(curve), {}).get(units)
         said = [f"{mine / ELSEWHERE:.3f}"] if mine is not None else []
         return " ".join([*said, *([f"({paper / ELSEWHERE:.3f})"] if paper is not None else [])])
 

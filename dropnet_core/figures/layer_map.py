@@ -15,24 +15,28 @@ from dropnet_core.figures.descriptions import layer_counts
 ROW, CYCLES_WITH_NUMBERS = 0.21, 6  # inches a layer; more cycles leave no room for numbers
 EMPTY = "×"
 
+# Groups of layers, counted from 1, that a page looks at; `networks.deep` says what they are.
+RESNET18 = {"shortcut": (8, 13, 18), "branch end": (3, 5, 10, 15, 20)}
+VGG19 = {"batch norm": (2, 4, 8, 12, 16)}
 
-def layer_map(records: pd.DataFrame, names: Mapping[int, str] | None = None) -> Chart:
+
+def layer_map(records: pd.DataFrame, groups: Mapping[str, Sequence[int]] | None = None) -> Chart:
     """The share of each layer's units that is left at each cycle, a panel for each curve; means over the seeds.
 
     A row is a layer, the first at the top, and the darker, the more is left of it; a cross marks a layer that is
     empty for every seed.
 
-    names   words for some of the layers, counted from 1, such as {8: "shortcut"}
+    groups  words for some of the layers, counted from 1, such as {"shortcut": (8, 13, 18)}
 
     Raises InputError for records without rows or without the columns curve, cycle and units_per_layer.
     """
-    shares = layer_shares(records)
+    shares, names = layer_shares(records), words_of(groups or {})
     curves = list(shares)
     layers = len(shares[curves[0]].columns)
     columns = min(len(curves), 3)
     rows = -(-len(curves) // columns)
     with matplotlib.rc_context(RC):
-        made = chart(1.2 + 2.2 * columns, rows * (ROW * layers + 0.8) + 0.8, in_words(shares, names or {}))
+        made = chart(1.2 + 2.2 * columns, rows * (ROW * layers + 0.8) + 0.8, in_words(shares, names))
         panels = made.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, (curve, table) in zip(panels.flatten(), shares.items(), strict=False):
             shade = axes.imshow(table.T, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -44,7 +48,7 @@ def layer_map(records: pd.DataFrame, names: Mapping[int, str] | None = None) -> 
             axes.set_axis_off()
         for axes in panels[:, 0]:
             axes.yaxis.set_major_locator(FixedLocator(range(layers)))
-            axes.set_yticklabels([f"{(names or {}).get(n, '')} {n}" for n in range(1, layers + 1)], fontsize=9)
+            axes.set_yticklabels([f"{names.get(n, '')} {n}" for n in range(1, layers + 1)], fontsize=9)
             axes.set_ylabel("layer")
         made.colorbar(shade, ax=panels, location="bottom", aspect=40, label="share of the layer's units left")
     return made
@@ -60,6 +64,11 @@ def layer_shares(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
+def words_of(groups: Mapping[str, Sequence[int]]) -> dict[int, str]:
+    """For each layer of a group its name."""
+    return {layer: name for name, layers in groups.items() for layer in layers}
+
+
 def group_shares(records: pd.DataFrame, groups: Mapping[str, Sequence[int]]) -> pd.DataFrame:
     """The share of the units left in groups of layers: a row a (metric, cycle), a column a group and "others".
 
@@ -69,7 +78,7 @@ def group_shares(records: pd.DataFrame, groups: Mapping[str, Sequence[int]]) -> 
     Raises InputError as `layer_map` does.
     """
     counts = layer_counts(records).rename(columns={"curve": "metric"}).set_index(["metric", "cycle"])
-    group_of = {layer: name for name, layers in groups.items() for layer in layers}
+    group_of = words_of(groups)
     units = counts.T.groupby(lambda layer: group_of.get(layer, "others")).sum().T
     first = units.groupby(level="metric").transform("first")
     return (units / first)[[name for name in (*groups, "others") if name in units]]

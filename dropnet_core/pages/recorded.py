@@ -21,24 +21,42 @@ AGREEMENT = {  # what the page calls a column of `published.agreement`
 }
 
 
+SPLIT = {  # the distance between `min` and `random_layer`, in two parts (`score_and_allocation`)
+    "score": ("min", "min_redraw"),
+    "allocation": ("min_redraw", "random_layer"),
+}
+
+
+def with_provenance(experiment: str) -> pd.DataFrame | None:
+    """The records of an experiment, after a line on where they come from; None after one on how to make them.
+
+    Raises InputError if the file of records is damaged.
+    """
+    records = earlier_records(experiment)
+    print(provenance(records) if records is not None else not_run(experiment))
+    return records
+
+
 def show(experiment: str, interval: str = "t") -> None:
     """Where the records of an experiment come from, its curves under the paper's own, and how far they lie apart.
 
-    Without records it says how to make them. The table is that of `published.agreement`; an experiment without
-    published curves has none. Raises InputError if the file of records is damaged.
+    Without records it says how to make them. An experiment without published curves has no table. Raises InputError
+    if the file of records is damaged.
     """
-    records = earlier_records(experiment)
+    records = with_provenance(experiment)
     if records is None:
-        print(not_run(experiment))
         return
-    print(provenance(records))
     if (seeds := records["seed"].nunique()) < published.PUBLISHED_SEEDS:
         print(f"So far {seeds} of {published.PUBLISHED_SEEDS} seeds.")
     display(plots.accuracy_curves(records, interval=interval, published=published.curves(experiment)))
-    agreement = published.agreement(published.compare(records, experiment))
-    if len(agreement):
-        table = agreement.set_index("curve")[list(AGREEMENT.values())].set_axis(list(AGREEMENT), axis=1)
+    if len(table := distances(records, experiment)):
         print(table.round(4).to_string())
+
+
+def distances(records: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """The table of `published.agreement` under the names of AGREEMENT: a row for each curve that the paper has, too."""
+    agreement = published.agreement(published.compare(records, experiment))
+    return agreement.set_index("curve")[list(AGREEMENT.values())].set_axis(list(AGREEMENT), axis=1)
 
 
 def not_run(experiment: str) -> str:
@@ -68,6 +86,13 @@ def differences(
     return pd.DataFrame(columns, index=pd.Index([f"{fraction:g}" for fraction in fractions], name="fraction"))
 
 
+def print_differences(experiment: str, pairs: Mapping[str, tuple[str, str]]) -> None:
+    """The table of `differences` of an experiment, if it has been run."""
+    records = earlier_records(experiment)
+    if records is not None:
+        print(differences(records, pairs).to_string(), end="\n\n")
+
+
 def in_words(difference: stats.Paired) -> str:
     """Such as "+0.012 (+0.004 to +0.020)"."""
     if difference.n == 1:
@@ -88,3 +113,13 @@ def score_and_allocation(network: str) -> pd.DataFrame | None:
     chance = paper[paper["curve"] == "random_layer"].assign(experiment=f"control-{network}")
     check_same_settings(control, chance)
     return pd.concat([control, chance], ignore_index=True)
+
+
+def show_score_and_allocation(network: str, interval: str = "t") -> None:
+    """The curves of `score_and_allocation` and their differences, or how to make the control."""
+    records = score_and_allocation(network)
+    if records is None:
+        print(not_run(f"control-{network}"))
+        return
+    display(plots.accuracy_curves(records, interval=interval))
+    print(differences(records, SPLIT).to_string())

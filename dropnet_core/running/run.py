@@ -19,6 +19,7 @@ from dropnet_core.engines.memory import check_memory
 from dropnet_core.engines.probe import check_products
 from dropnet_core.experiments.experiment import Experiment
 from dropnet_core.experiments.records import records
+from dropnet_core.masks import Mask
 from dropnet_core.networks.plain import Network, describe
 from dropnet_core.running.scheduler import Board
 from dropnet_core.running.store import Store
@@ -91,6 +92,14 @@ class PreparedExperiment:
                 train_in_processes(board, self.data, self.engine, workers)
             bar.finished(len(board.finished))
 
+    def cycles(
+        self, store: Store | None, workers: int = 1, deadline: float = float("inf")
+    ) -> dict[Run, tuple[Cycle, ...]]:
+        """The cycles of all runs, trained as far as the store, or the default one, does not hold them."""
+        board = self.board(Store() if store is None else store, deadline)
+        self.train(board, workers)
+        return board.cycles
+
     def from_store(self, board: Board) -> str:
         """How many outcomes of a board were found in its store, and which engines made them; "" if none was."""
         count, total = len(board.store_engines), len(board.store_engines | board.engines)
@@ -128,9 +137,25 @@ def run(
     """
     deadline = check_limits(workers, minutes)
     prepared = PreparedExperiment.of(experiment, engine, device, workers)
-    board = prepared.board(Store() if store is None else store, deadline)
-    prepared.train(board, workers)
-    return prepared.records(board.cycles)
+    return prepared.records(prepared.cycles(store, workers, deadline))
+
+
+def masks_by_run(
+    experiment: Experiment,
+    *,
+    store: Store | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    workers: int = 1,
+) -> dict[Run, list[Mask]]:
+    """The masks that each run of an experiment trains, in the order of its cycles, the full one first.
+
+    They follow from the trainings, so those that the store does not hold are done first: after `run` with the same
+    store, engine and device there are none. The arguments, and the errors raised, are those of `run`.
+    """
+    check_limits(workers, None)
+    prepared = PreparedExperiment.of(experiment, engine, device, workers)
+    return {run: [cycle.mask for cycle in cycles] for run, cycles in prepared.cycles(store, workers).items()}
 
 
 def check_limits(workers: int, minutes: float | None) -> float:
