@@ -5,8 +5,10 @@ on.
 """
 
 import ast
+import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 from project_folders import ROOT
@@ -147,3 +149,16 @@ def test_each_way_to_import_a_test_module_is_seen() -> None:
     for line in ("import test_b", "from test_b import x", "from tests.test_b import x", "from tests import test_b"):
         assert imports_of_tests({"test_a": line, "test_b": ""}) == ["test_a imports test_b"]
     assert imports_of_tests({"test_a": "from helpers import test_c", "test_b": ""}) == []
+
+
+def test_the_walk_of_a_mask_meets_no_room_twice_but_the_board_s() -> None:
+    """CONTRIBUTING tells it in steps that begin with the name of what the mask meets."""
+    told = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("\n## Where one mask goes\n")[1].split("\n## ")[0]
+    steps = re.findall(r"^\d+\. `([\w.]+)\.(\w+)`", told, re.MULTILINE)
+    assert 0 < len(steps) <= 10 and len(steps) == len(re.findall(r"^\d+\. ", told, re.MULTILINE))
+    for module, name in steps:
+        assert hasattr(import_module(f"dropnet_core.{module}"), name)
+    board = ("running.scheduler", "Board")
+    assert steps.count(board) == 2
+    rooms = [room_of(module) for module, name in steps if (module, name) != board]
+    assert len(set(rooms)) == len(rooms) and "running" not in rooms

@@ -53,7 +53,7 @@ ROLES = {
     "_reinit": "reinitialised",
     "_redraw": "units redrawn at random",
 }
-READINGS = {
+READING_SUFFIXES = {
     "authors": "authors' selection",
     "exact": "exact selection",
     "mean_of_abs": "mean of |activation|",
@@ -88,7 +88,7 @@ def label(curve: str) -> str:
     name = taken_apart(curve)
     words = [name.metric, *([ROLES[name.role]] if name.role else [])]
     words += [setting.replace("=", " = ") for setting in name.settings]
-    words += [READINGS.get(reading, reading) for reading in name.readings]
+    words += [READING_SUFFIXES.get(reading, reading) for reading in name.readings]
     return ", ".join(words)
 
 
