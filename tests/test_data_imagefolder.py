@@ -260,8 +260,9 @@ def large_png(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("size", [(9_500, 9_500), (20_000, 20_000), (2**31 - 1, 2**31 - 1)])
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(place, size, monkeypatch):
     monkeypatch.setattr(images.ImageOps, "exif_transpose", lambda image: pytest.fail("it is decoded"))
+    parts = {f"{part}/{kind}/z.png": png() for part in ("train", "val", "test") for kind in ("dog", "elk")}
     with pytest.raises(InputError, match=r"dog/bad.jpg in .* has more than 89,478,485 pixels; reduce it"):
-        load(f"imagefolder:{written(place, {'dog/bad.jpg': large_png(*size)} | {'elk/0.png': png()})}")
+        load(f"imagefolder:{written(place, parts | {'train/dog/bad.jpg': large_png(*size)})}")
 
 
 def in_zip(path: Path, member: str, declared: int | None = None, sum_of: bytes | None = None) -> Path:

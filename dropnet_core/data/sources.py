@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.basics.places import cache_folder
+from dropnet_core.basics.places import cache_folder, expanded
 from dropnet_core.data.vision import torchvision
 
 VARIABLE = "DROPNET_DATA"
@@ -52,7 +52,7 @@ def data_folders() -> list[Path]:
     named = os.environ.get(VARIABLE)
     if not named:
         return [cache]
-    folder = Path(named).expanduser()
+    folder = expanded(named)
     if not folder.is_dir():
         raise InputError(f"{VARIABLE} is '{named}', which is no folder; correct or unset it")
     return [folder, cache]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.basics.places import cache_folder
+from dropnet_core.basics.places import cache_folder, expanded
 from dropnet_core.training import History, Outcome
 
 VARIABLE = "DROPNET_STORE"
@@ -28,7 +28,8 @@ REMEDIES = {  # beside naming another file
 
 def default_place() -> Path:
     """The store that DROPNET_STORE names, else one in the user's cache folder."""
-    return Path(os.environ.get(VARIABLE) or cache_folder() / "outcomes.sqlite").expanduser()
+    named = os.environ.get(VARIABLE)
+    return expanded(named) if named else cache_folder() / "outcomes.sqlite"
 
 
 class Store:
