@@ -15,8 +15,8 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:  # a container's user may have neither HOME nor an entry among the users
         raise InputError(
-            f"'{path}' leads to no place: the system names no home folder for this user; set HOME to a folder that can "
-            "be written to, and for the cache XDG_CACHE_HOME will do"
+            f"this user has no home folder, so '{path}' leads nowhere; set HOME, or XDG_CACHE_HOME for the cache "
+            "alone, to a folder that can be written to"
         ) from error
 
 

@@ -60,16 +60,23 @@ class MappedSplit(Split):
         images = np.load(file, mmap_mode="c", allow_pickle=False)
         return cls(torch.from_numpy(images), labels, name or file, looks(file))
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether another process would find the same file."""
+        try:
+            return looks(self.file) == self.mark
+        except OSError:
+            return False
+
     def __reduce__(self) -> tuple[Any, ...]:
-        with suppress(OSError):
-            if looks(self.file) == self.mark:
-                return reopened, (self.file, self.labels, self.mark)
+        if self.unchanged:
+            return reopened, (self.file, self.labels.numpy(), self.mark)
         return Split, (self.images, self.labels)  # the file is gone or replaced; what is mapped goes as a copy
 
 
-def reopened(file: Path, labels: Tensor, mark: Looks) -> MappedSplit:
+def reopened(file: Path, labels: np.ndarray, mark: Looks) -> MappedSplit:
     """A split in another process. Raises InputError if the file has been replaced on the way."""
-    split = MappedSplit.of(file, labels)
+    split = MappedSplit.of(file, torch.from_numpy(labels))
     if split.mark != mark:
         raise InputError(f"{file} was replaced while a worker process started; start again")
     return split

@@ -39,23 +39,26 @@ def locate(source: Source) -> Path:
     for folder in folders:
         if not source.missing(folder):
             return folder
-    download(source, folders[-1])
-    return folders[-1]
+    cache = cache_folder() / "data"
+    download(source, cache)
+    return cache
 
 
 def data_folders() -> list[Path]:
-    """Where to look for data files: the folder that DROPNET_DATA names, if it is set, and the cache, always last.
+    """Where to look for data files: the folder that DROPNET_DATA names, if it is set, and the cache in the home folder.
 
-    Raises InputError if DROPNET_DATA names no folder.
+    Raises InputError if DROPNET_DATA names no folder, or for a user with neither.
     """
-    cache = cache_folder() / "data"
     named = os.environ.get(VARIABLE)
     if not named:
-        return [cache]
+        return [cache_folder() / "data"]
     folder = expanded(named)
     if not folder.is_dir():
         raise InputError(f"{VARIABLE} is '{named}', which is no folder; correct or unset it")
-    return [folder, cache]
+    try:
+        return [folder, cache_folder() / "data"]
+    except InputError:  # no home, which nobody needs whose data are in the named folder
+        return [folder]
 
 
 def download(source: Source, folder: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.places import expanded
 from dropnet_core.basics.provenance import KERNELS, rounding
 from dropnet_core.basics.streams import stream
-from dropnet_core.data import DataSet
+from dropnet_core.data import DataSet, load
 from dropnet_core.experiments.experiment import Experiment, experiment, names
 from dropnet_core.experiments.making import named_in_curve
 from dropnet_core.experiments.plausible import dicts, faults_of_row
@@ -24,6 +25,7 @@ from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
 
 MEASURED = [column for column in COLUMNS if column not in (*KEY, "curve", *PROVENANCE)]
+OWN_IMAGES = "imagefolder:"
 EARLIER = {"0.1.0": ("stacked", "compact")}  # engines of earlier versions that are gone, or had steps of their own
 VARIED = {  # setting -> column of its values
     "metrics": "metric", "p": "p", "selection": "selection", "score": "score", "initial": "initial", "stops": "stop",
@@ -100,6 +102,7 @@ def confirmed_name(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None
     if base == name or base not in names():
         return True
     found = {column: first[column] for column in ("data", "network", "schedule")}
+    settings = {setting: value for setting, value in settings.items() if setting != "data"}  # says where it lies today
     varied: dict[str, tuple[Any, ...]] = {
         setting: tuple(dict.fromkeys(table[column])) for setting, column in VARIED.items()
     }
@@ -151,15 +154,15 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
     """Train the runs of these rows anew, up to each row's cycle, with a fresh store, and compare.
 
     Each row is computed by the engine that made it, or the fastest where that is gone, and on its kind of device if
-    there is one here. Raises InputError for data or settings that are not those of the records.
+    there is one here. Where the settings name data, these are read instead, but must be the same. Raises InputError for
+    data or settings that are not those of the records.
     """
     alike = ["experiment", "data", "network", "engine", "version", "device"]
     for (_, data, network, engine, version, device), part in rows.groupby(alike, sort=False):
-        own = replace(planned_experiment(part, settings), data=str(data), network=str(network))
+        place = settings.get("data") or found_here(str(data), rows)
+        own = replace(planned_experiment(part, settings), data=place, network=str(network))
         by = "auto" if engine in EARLIER.get(str(version), ()) else str(engine)
-        prepared = Prepared.of(own, by, "auto" if device == "cuda" else "cpu")
-        if set(part["data_sha256"]) != {prepared.data.sha256}:
-            raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
+        prepared = Prepared.of(own, by, "auto" if device == "cuda" else "cpu", data=data_of(part, own))
         # As far as each row's cycle.
         runs = [run_of(record, Stop("cycles", record["cycle"] + 1), own.recipe) for record in dicts(part)]
         wrong = {row: next(faults_of_row(dict(record), prepared.network), "") for row, record in part.iterrows()}
@@ -173,6 +176,33 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Verdict]:
             last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
             again = row(own, run, last, cycles[last], prepared.network, prepared.data)
             yield compared(record, pd.Series(again), wrong[line], own.recipe, prepared.data)
+
+
+def data_of(table: pd.DataFrame, own: Experiment) -> DataSet:
+    """The data of these records. Raises InputError if they cannot be found, or are others by now."""
+    data = load(own.data, size=own.size, colour=own.colour)
+    if set(table["data_sha256"]) == {data.sha256}:
+        return data
+    reason = "its checksum differs"
+    if own.data.startswith(OWN_IMAGES):
+        read = f"with {data.shape[1]}x{data.shape[2]} pixels and in {'colour' if data.shape[0] == 3 else 'grey'}"
+        reason += f". Its images were read {read}: repeat --set size= and --set colour= of the run, if it had them"
+    raise InputError(f"the data set '{own.data}' is not the one of these records: {reason}")
+
+
+def found_here(data: str, table: pd.DataFrame) -> str:
+    """The name of a data set as it is understood here. A path that leads nowhere from here may lead to the images from
+    the folder of the records' file, or the one around it: there the run is likely to have been started.
+
+    Raises InputError for images that are in neither place.
+    """
+    path = data.removeprefix(OWN_IMAGES)
+    if path == data or expanded(path).exists():
+        return data
+    for folder in Path(table.attrs.get("file", "")).resolve().parents[:2]:
+        if (folder / path).exists():
+            return f"{OWN_IMAGES}{folder / path}"
+    raise InputError(f"the images of these records are not in {path}; say where they are: --set data={OWN_IMAGES}PATH")
 
 
 def compared(record: pd.Series, again: pd.Series, fault: str, recipe: Recipe, data: DataSet) -> Verdict:

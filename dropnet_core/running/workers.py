@@ -2,7 +2,9 @@
 
 import os
 import signal
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -16,6 +18,7 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.provenance import provenance
 from dropnet_core.basics.repeatable import repeatable
 from dropnet_core.data import DataSet
+from dropnet_core.data.shared import shared
 from dropnet_core.engines import engines
 from dropnet_core.running.scheduler import Board
 from dropnet_core.runs import Job
@@ -80,12 +83,14 @@ def train_in_processes(board: Board, data: DataSet, engine: str, workers: int) -
     """
     context = torch.multiprocessing.get_context("spawn")
     staff: list[Worker] = []
-    for _ in range(workers):
-        near, far = context.Pipe()
-        process = context.Process(target=work, args=(far, data, engine), daemon=True)
-        process.start()
-        far.close()
-        staff.append(Worker(near, process))
+    sent = shared(data)
+    with only_a_script_that_is_a_file():
+        for _ in range(workers):
+            near, far = context.Pipe()
+            process = context.Process(target=work, args=(far, sent, engine), daemon=True)
+            process.start()
+            far.close()
+            staff.append(Worker(near, process))
     try:
         while staff:
             for worker in list(staff):
@@ -97,6 +102,23 @@ def train_in_processes(board: Board, data: DataSet, engine: str, workers: int) -
     finally:
         for worker in staff:
             worker.process.terminate()
+
+
+@contextmanager
+def only_a_script_that_is_a_file() -> Iterator[None]:
+    """A new process imports the script that asks for it, unless that came by standard input or a pipe: it could not
+    be read again, and a worker does without.
+    """
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None)
+    if script is None or os.path.isfile(script):
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = script
 
 
 def answer(worker: Worker, board: Board, staff: list[Worker]) -> None:
