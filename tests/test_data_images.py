@@ -3,6 +3,8 @@
 import os
 import pwd
 import stat
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 import warnings
@@ -201,6 +203,30 @@ def test_loading_needs_little_more_than_it_keeps(tmp_path):
         tracemalloc.stop()
     assert sum(split.images.numel() for split in data.parts.values()) == kept
     assert peak < 1.1 * kept
+
+
+BOUNDED = """
+import resource, sys
+from dropnet_core.basics.errors import InputError
+from dropnet_core.data import load
+load(sys.argv[1], size=8)  # imports
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + int(sys.argv[2]),) * 2)
+try:
+    print(load(sys.argv[1], size=1500).shape)
+except InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory in this way")
+@pytest.mark.parametrize(("room", "said"), [(400, "(3, 1500, 1500)"), (200, "need 270.0 MB, and 200.0 MB are free")])
+def test_a_bound_on_the_process_holds_the_images_or_is_told(tmp_path, room, said):
+    """40 images of 6.75 MB each, under what `ulimit -v` sets."""
+    path = written(tmp_path / "a", classes())
+    words = [sys.executable, "-c", BOUNDED, f"imagefolder:{path}", str(room * 1_000_000)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and said in done.stdout, done.stderr
 
 
 def test_images_that_do_not_fit_are_refused_before_any_is_decoded(tmp_path, monkeypatch):
