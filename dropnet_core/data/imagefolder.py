@@ -58,7 +58,7 @@ def around_everything(images: Images) -> Member:
         outer = (*outer, *below)
 
 
-def arrange(images: Images, outer: Member = ()) -> dict[str, Pairs]:
+def arrange(images: Images, outer: Member) -> dict[str, Pairs]:
     """For each split that lies in the folder `outer`, pairs (class, image) in alphabetical order.
 
     Raises InputError if there are no images in class folders, if a folder of a class or split has none, or if the
@@ -67,7 +67,7 @@ def arrange(images: Images, outer: Member = ()) -> dict[str, Pairs]:
     depth = len(outer)
     members = [(member[depth:], member) for member in images.members if len(member) > depth + 1]
     if not members:
-        raise InputError(f"no images in class folders in {images.path}; {LAYOUT}{what_else(images, outer)}")
+        raise InputError(f"no images in class folders in {images.path}{what_else(images, outer)}; {LAYOUT}")
     # A split's images lie one folder deeper than a class's, so a class may be called "train", too.
     tops = {below[0] for below, _ in members}
     deep = {top for top in tops if all(len(below) > 2 for below, _ in members if below[0] == top)}

@@ -51,7 +51,8 @@ class Prepared:
         place = find_device(device)
         if engine != "auto":
             _ = engines[engine]
-        data = data or load(experiment.data, size=experiment.size, colour=experiment.colour)
+        if data is None:
+            data = load(experiment.data, size=experiment.size, colour=experiment.colour)
         network = describe(experiment.network, data.shape, data.classes)
         check_precision(experiment.recipe.precision, place)
         chosen = fastest(network, experiment.recipe, place) if engine == "auto" else engine

@@ -145,7 +145,7 @@ def hear(worker: Worker, board: Board) -> bool:
             return False
         if worker.process.exitcode == 1 and not worker.holds:
             raise InputError(
-                "a worker process could not start; a script that asks for more than one worker must do so below "
+                "a worker process could not start, and says why above; a script that asks for workers must do so below "
                 "'if __name__ == \"__main__\":', because every worker imports it"
             ) from None
         raise InputError(
