@@ -56,6 +56,7 @@ def place(tmp_path, request) -> Path:
     return tmp_path / request.param
 
 
+@pytest.mark.filterwarnings("ignore:skipped in")
 def test_class_folders_are_split_stratified(place):
     written(place, classes() | {"notes.txt": b"", "cat/.hidden.png": b"", "__MACOSX/cat/0.png": b"", "x.png": b""})
     data = load(f"imagefolder:{place}", size=8)
