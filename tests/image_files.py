@@ -28,3 +28,17 @@ def write_files(place: Path, files: dict[str, bytes]) -> Path:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(content)
     return place
+
+
+def classes(below: str = "", per_class: int = 20) -> dict[str, bytes]:
+    """Files of two classes, each image of its own shade: red ones are cats, blue ones dogs."""
+    files = {}
+    for i in range(per_class):
+        files[f"{below}cat/{i:03}.png"] = png((255 - i, 0, 0))
+        files[f"{below}dog/{i:03}.png"] = png((0, 0, 255 - i))
+    return files
+
+
+def sizes(data) -> list[int]:
+    """How many images the splits have."""
+    return [len(split) for split in data.parts.values()]

@@ -61,7 +61,7 @@ def test_a_file_that_is_replaced_on_the_way_is_refused(folder):
     assert isinstance(split, MappedSplit) and split.mark == file_identity(split.file)
     decode(folder, value=7, stamp="other")
     with pytest.raises(InputError, match="was replaced while a worker process started; start again"):
-        reopen_split(split.file, split.labels, split.mark)
+        reopen_split(split.file, split.labels.numpy(), split.mark)
 
 
 def test_kept_labels_that_declare_petabytes_are_decoded_again(folder):

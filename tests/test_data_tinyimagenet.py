@@ -12,7 +12,7 @@ from image_files import png, write_files
 from dropnet_core.basics.errors import InputError
 from dropnet_core.data import decoded, load, tinyimagenet
 from dropnet_core.data.splits import rows_digest, stratified_rows
-from dropnet_core.data.tinyimagenet import FOLDER, PUBLISHED_EXTENT, Extent, from_files
+from dropnet_core.data.tinyimagenet import ANNOTATIONS, FOLDER, PUBLISHED_EXTENT, Extent, from_files
 
 WNIDS = ("n02", "n10", "n01")  # as in wnids.txt, which is not sorted
 SMALL = Extent(classes=3, train=20, test=4)
@@ -82,6 +82,34 @@ def test_folder_and_zip_give_the_same_and_grey_becomes_rgb(tmp_path):
     folder, archive = (from_files(put(place, changed), tmp_path / f"{place.name}.decoded", SMALL) for place in places)
     assert folder.sha256 == archive.sha256
     assert folder.test.images[5, :, 0, 0].tolist() == [77] * 3  # val_3, behind 0, 1, 10, 11 and 2
+
+
+def moved(below: str, keep: str | None = None) -> dict[str, bytes | None]:
+    """What scripts do that sort val into folders of its classes: each image goes to `below`, of its class."""
+    changes: dict[str, bytes | None] = {}
+    for line in original()[f"val/{ANNOTATIONS}"].decode().splitlines():
+        name, wnid = line.split("\t")[:2]
+        if name != keep:
+            changes[f"val/images/{name}"] = None
+            changes[f"val/{below.format(wnid)}/{name}"] = original()[f"val/images/{name}"]
+    return changes | ({f"val/{ANNOTATIONS}": None} if keep is None else {})
+
+
+@pytest.mark.parametrize("below", ["{}", "{}/images"])
+@pytest.mark.parametrize("keep", [None, "val_7.JPEG"])
+def test_a_val_that_is_sorted_into_class_folders_gives_the_same_data(tmp_path, place, below, keep):
+    expected = from_files(put(tmp_path / "first" / FOLDER), tmp_path / "expected", SMALL)
+    data = from_files(put(place, moved(below, keep)), tmp_path / "decoded", SMALL)
+    assert data.sha256 == expected.sha256
+    assert data.test.labels.tolist() == expected.test.labels.tolist()
+
+
+def test_other_images_in_a_sorted_val_replace_what_is_kept(tmp_path, cache):
+    path = put(tmp_path / FOLDER, moved("{}/images"))
+    from_files(path, cache, SMALL)
+    (path / "val/n01/images/val_0.JPEG").write_bytes(png((0, 250, 0), size=(64, 64)))
+    os.utime(path / "val/n01/images", (1, 1))
+    assert from_files(path, cache, SMALL).test.images[0, 1, 0, 0] == 250
 
 
 def test_images_are_decoded_once_and_then_mapped(place, cache, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dropnet_core.basics import free_memory
-from dropnet_core.basics.free_memory import free_bytes
+from dropnet_core.basics.free_memory import free_bytes, left_to_process
 
 CPU = torch.device("cpu")
 AVAILABLE = 8_000_000 * 1024
@@ -88,3 +88,17 @@ def test_a_system_that_does_not_tell(root):
 def test_this_machine_tells_something_sensible():
     free = free_bytes(CPU)
     assert free is None or 1e6 < free < 1e14
+
+
+def test_a_bound_on_this_process(root, monkeypatch):
+    written(root / "proc/self", statm="100 50 20 1 0 30 0\n")
+    bound = [free_memory.resource.RLIM_INFINITY]
+    monkeypatch.setattr(free_memory.resource, "getrlimit", lambda kind: (bound[0], 10**12))
+    assert left_to_process() is None
+    page = free_memory.resource.getpagesize()
+    bound[0] = 1000 * page
+    assert left_to_process() == 900 * page
+    bound[0] = 99 * page
+    assert left_to_process() == 0
+    (root / "proc/self/statm").unlink()
+    assert left_to_process() is None

@@ -228,3 +228,21 @@ def test_several_workers_need_several_times_as_much(images, free):
     free(one - 1)
     with pytest.raises(InputError, match="take a narrower network"):
         check_memory(VGG, Recipe(), images, CPU, workers=2)
+
+
+def test_what_bounds_each_process_bounds_every_worker(monkeypatch, images, free):
+    """As `ulimit -v` does: two workers may hold twice as much as one."""
+    batch = dict(network=VGG, recipe=Recipe(), data=images, device=CPU)
+    need = max(step_bytes(VGG, 32), pass_bytes(VGG, 300))
+    free(10**12)
+    check_memory(**batch)
+    monkeypatch.setattr(memory, "left_to_process", lambda: need // 2)
+    with pytest.raises(InputError, match=rf"and {memory.size_in_words(need // 2)} are free on cpu"):
+        check_memory(**batch)
+    monkeypatch.setattr(memory, "left_to_process", lambda: WORKER + need + 9)
+    check_memory(**batch)
+    check_memory(**batch, workers=2)
+    free(None)
+    monkeypatch.setattr(memory, "left_to_process", lambda: need // 2)
+    with pytest.raises(InputError, match="are free on cpu"):
+        check_memory(**batch)

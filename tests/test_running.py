@@ -183,3 +183,16 @@ def test_an_interruption_leaves_a_sound_board(monkeypatch, tmp_path):
     table = prepared.records(board.cycles)
     whole = run(small(), store=Store(tmp_path / "whole.sqlite"))
     assert 0 < len(table) < 16 and same_records(table, whole.merge(table[["metric", "seed", "cycle"]])).all()
+
+
+def test_memory_that_runs_out_in_a_training_is_told_and_what_was_trained_is_kept(counting, monkeypatch):
+    def short(data, take):
+        for number, result in enumerate(engines["counting"](data, take)):
+            if number == 3:
+                raise MemoryError
+            yield result
+
+    monkeypatch.setitem(engines._entries, "short", short)
+    with pytest.raises(InputError, match=r"the memory ran out in a training; take fewer .*: what was trained is kept"):
+        run(small(), engine="short")
+    assert len(Store()) == 3

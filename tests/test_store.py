@@ -1,7 +1,6 @@
 """The store: what is put is got, whatever happens to the file or beside it."""
 
 import hashlib
-import math
 import os
 import random
 import sqlite3
@@ -14,26 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stored_outcomes import KEYS, found, outcome
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.running.store import Store, decode_outcome, default_place, encode_outcome
-from dropnet_core.training import History, Outcome
-
-
-def outcome(loss: float = 0.1 + 0.2) -> Outcome:
-    history = History([loss, math.nan], [1 / 3, 0.5], [math.inf, 1e-300], [0.25, 0.75])
-    statistics = {
-        "mean_of_abs": [np.array([0.1, 1 / 3, 0.0]), np.array([])],
-        "zeros": [np.ones(3), np.zeros(0)],
-    }
-    return Outcome(history, loss, 0.5, 0.625, statistics, seconds=1.5, provenance={"engine": "reference"})
-
-
-def found(store: Store, key: str) -> Outcome:
-    """What the store must hold under this key."""
-    outcome = store.get(key)
-    assert outcome is not None
-    return outcome
 
 
 @pytest.fixture
@@ -96,9 +79,6 @@ def in_the_old_form(store: Store, key: str) -> None:
     (content,) = store._database.execute("SELECT content FROM outcomes WHERE key = ?", (key,)).fetchone()
     sha256 = hashlib.sha256(content).hexdigest()
     store._database.execute("UPDATE outcomes SET sha256 = ? WHERE key = ?", (sha256, key))
-
-
-KEYS = [hashlib.sha256(bytes([number])).hexdigest()[:32] for number in range(40)]
 
 
 def filled(place: Path, old: bool) -> bytes:

@@ -5,7 +5,13 @@ from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Something the user gave cannot work. The message names the cause and what to do about it."""
+    """Something the user gave cannot work. The message names the cause and what to do about it.
+
+    What in a name of a file is no text stands in the message as an escape: every output can show it.
+    """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(str(message).encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:

@@ -1,5 +1,6 @@
 """How much memory is free: on a GPU, on this machine, or as far as a control group of Linux lets this process."""
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,18 @@ def free_bytes(device: torch.device) -> int | None:
         return torch.cuda.mem_get_info(device)[0] + kept
     known = [free for free in (available(ROOT), *left_by_groups(ROOT)) if free is not None]
     return min(known, default=None)
+
+
+def left_to_process() -> int | None:
+    """What `ulimit -v`, by which some batch systems bound each process, leaves this one; None without such a bound."""
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int((ROOT / "proc/self/statm").read_text("ascii").split()[0])
+    except (OSError, ValueError):
+        return None
+    return max(0, most - pages * resource.getpagesize())
 
 
 def available(root: Path) -> int | None:
@@ -62,3 +75,10 @@ def groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, tuple[str, str]]]
         parts = [part for part in path.split("/") if part]
         for depth in range(len(parts) + 1):
             yield top.joinpath(*parts[:depth]), names
+
+
+def size_in_words(count: int) -> str:
+    """Such as "1.5 GB", from a number of bytes."""
+    if count >= 1e12:
+        return f"{count / 1e12:.1f} TB"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

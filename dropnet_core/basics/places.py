@@ -9,11 +9,22 @@ from dropnet_core.basics.errors import InputError
 RESULTS_VARIABLE = "DROPNET_RESULTS"
 
 
+def expand_home(path: str | Path) -> Path:
+    """A path with a leading "~" replaced by the home folder. Raises InputError where the system names none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # a container's user may have neither HOME nor an entry among the users
+        raise InputError(
+            f"this user has no home folder, so '{path}' leads nowhere; set HOME, or XDG_CACHE_HOME for the cache "
+            "alone, to a folder that can be written to"
+        ) from error
+
+
 def cache_folder() -> Path:
-    """The user's cache folder for this project; it need not exist."""
+    """The user's cache folder for this project; it need not exist. Raises InputError without a home folder."""
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "dropnet"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dropnet"
+        return expand_home("~/Library/Caches") / "dropnet"
+    return Path(os.environ.get("XDG_CACHE_HOME") or expand_home("~/.cache")) / "dropnet"
 
 
 def results_folder() -> Path:
@@ -25,7 +36,7 @@ def results_folder() -> Path:
     Raises InputError without one.
     """
     if named := os.environ.get(RESULTS_VARIABLE):
-        folder = Path(named).expanduser()
+        folder = expand_home(named)
         if folder.is_dir():
             return folder
         raise InputError(f"{RESULTS_VARIABLE} names '{named}', which is no folder; correct or unset it")

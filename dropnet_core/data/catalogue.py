@@ -1,8 +1,8 @@
 """Data sets by name."""
 
 import inspect
+import os
 from collections.abc import Callable
-from pathlib import Path
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.registry import Registry
@@ -46,7 +46,7 @@ def load(name: str, *, size: int | None = None, colour: bool | None = None) -> D
     classes, and whatever is wrong with the files.
     """
     kind, _, path = name.partition(":")
-    if kind not in DATA_SETS and name and Path(name).expanduser().exists():
+    if kind not in DATA_SETS and name and os.path.exists(os.path.expanduser(name)):
         raise InputError(f"'{name}' is the name of no data set; for images in a folder or zip: 'imagefolder:{name}'")
     loader = DATA_SETS[kind]
     takes = inspect.signature(loader).parameters

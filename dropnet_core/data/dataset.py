@@ -35,6 +35,9 @@ class Split:
                 f"labels must be an int64 tensor (n,) with one class for each of at least one image, "
                 f"not {self.labels.dtype} {tuple(self.labels.shape)} for {len(self.images)} images"
             )
+        if self.labels.is_inference():  # made inside `torch.inference_mode`: no loss could be learned from
+            with torch.inference_mode(False):
+                object.__setattr__(self, "labels", self.labels.clone())
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -59,16 +59,23 @@ class MappedSplit(Split):
         images = np.load(file, mmap_mode="c", allow_pickle=False)
         return cls(torch.from_numpy(images), labels, name or file, file_identity(file))
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether another process would find the same file."""
+        try:
+            return file_identity(self.file) == self.mark
+        except OSError:
+            return False
+
     def __reduce__(self) -> tuple[Any, ...]:
-        with suppress(OSError):
-            if file_identity(self.file) == self.mark:
-                return reopen_split, (self.file, self.labels, self.mark)
+        if self.unchanged:
+            return reopen_split, (self.file, self.labels.numpy(), self.mark)
         return Split, (self.images, self.labels)  # the file is gone or replaced; what is mapped goes as a copy
 
 
-def reopen_split(file: Path, labels: Tensor, mark: FileIdentity) -> MappedSplit:
+def reopen_split(file: Path, labels: np.ndarray, mark: FileIdentity) -> MappedSplit:
     """A split in another process. Raises InputError if the file has been replaced on the way."""
-    split = MappedSplit.of(file, labels)
+    split = MappedSplit.of(file, torch.from_numpy(labels))
     if split.mark != mark:
         raise InputError(f"{file} was replaced while a worker process started; start again")
     return split

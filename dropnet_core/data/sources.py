@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.basics.places import cache_folder
+from dropnet_core.basics.places import cache_folder, expand_home
 from dropnet_core.data.vision import torchvision
 
 DATA_VARIABLE = "DROPNET_DATA"
@@ -39,23 +39,26 @@ def locate(source: SourceFiles) -> Path:
     for folder in folders:
         if not source.missing(folder):
             return folder
-    download(source, folders[-1])
-    return folders[-1]
+    cache = cache_folder() / "data"
+    download(source, cache)
+    return cache
 
 
 def data_folders() -> list[Path]:
-    """Where to look for data files: the folder that DROPNET_DATA names, if it is set, and the cache, always last.
+    """Where to look for data files: the folder that DROPNET_DATA names, if it is set, and the cache in the home folder.
 
-    Raises InputError if DROPNET_DATA names no folder.
+    Raises InputError if DROPNET_DATA names no folder, or for a user with neither.
     """
-    cache = cache_folder() / "data"
     named = os.environ.get(DATA_VARIABLE)
     if not named:
-        return [cache]
-    folder = Path(named).expanduser()
+        return [cache_folder() / "data"]
+    folder = expand_home(named)
     if not folder.is_dir():
         raise InputError(f"{DATA_VARIABLE} is '{named}', which is no folder; correct or unset it")
-    return [folder, cache]
+    try:
+        return [folder, cache_folder() / "data"]
+    except InputError:  # no home, which nobody needs whose data are in the named folder
+        return [folder]
 
 
 def download(source: SourceFiles, folder: Path) -> None:

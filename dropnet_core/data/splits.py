@@ -46,8 +46,8 @@ def rows_digest(rows: np.ndarray) -> str:
 def split_of(images: np.ndarray, labels: np.ndarray, rows: np.ndarray | slice = slice(None)) -> Split:
     """A Split of these rows of images (n, C, H, W) and labels (n,), both of any integer type that fits."""
     return Split(
-        torch.from_numpy(np.array(images[rows], dtype=np.uint8)),
-        torch.from_numpy(np.array(labels[rows], dtype=np.int64)),
+        torch.from_numpy(np.require(images[rows], np.uint8, ["C", "W"])),  # copied once at most: torch wants to write
+        torch.from_numpy(np.require(labels[rows], np.int64, ["C", "W"])),
     )
 
 

@@ -16,7 +16,7 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import cache_folder
 from dropnet_core.data.dataset import DataSet
 from dropnet_core.data.decoded import EncodedSplit, decode_once
-from dropnet_core.data.images import Images, Member, decode_image, open_images
+from dropnet_core.data.images import Images, LabelledImages, Member, decode_image, open_images
 from dropnet_core.data.sources import DATA_VARIABLE, data_folders
 from dropnet_core.data.splits import rows_digest, split_error, stratified_rows
 
@@ -24,8 +24,8 @@ FOLDER = "tiny-imagenet-200"
 SIZE = 64  # pixels, height and width
 ANNOTATIONS = "val_annotations.txt"
 ORIGINAL_LAYOUT = (
-    f"expected train/WNID/images/*.JPEG, val/images/*.JPEG and val/{ANNOTATIONS}, as in the original {FOLDER}.zip; "
-    "fetch or unpack it again"
+    f"expected train/WNID/images/*.JPEG, val/images/*.JPEG and val/{ANNOTATIONS}, as in the original {FOLDER}.zip, or "
+    "val/WNID/*.JPEG; fetch or unpack it again"
 )
 DECODING = 1  # raised when the same files are read in another way, so that arrays decoded before are not used
 
@@ -44,14 +44,6 @@ class Extent:
 
 
 PUBLISHED_EXTENT = Extent(200, 500, 50, ("30c3083c34056444", "37eec85f462a4c19"))
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images of one original split, in alphabetical order, and their classes (n,), numbered by sorted WNID."""
-
-    members: list[Member]
-    labels: np.ndarray
 
 
 def tinyimagenet() -> DataSet:
@@ -97,7 +89,15 @@ def stamp(path: Path) -> str:
 
     It differs once a file has come or gone; one overwritten in place in a folder it cannot see. Then delete the cache.
     """
-    places = [path] if path.is_file() else [*sorted(path.glob("train/*/images")), *sorted(path.glob("val/*"))]
+    places = (
+        [path]
+        if path.is_file()
+        else [
+            *sorted(path.glob("train/*/images")),
+            *sorted(path.glob("val/*")),
+            *sorted(path.glob("val/*/images")),
+        ]
+    )
     looks = [(place.parts[-3:], place.stat().st_mtime_ns, place.stat().st_size) for place in places]
     return hashlib.sha256(repr((DECODING, looks)).encode()).hexdigest()
 
@@ -110,21 +110,22 @@ def encoded_splits(path: Path, extent: Extent) -> Iterator[tuple[str, EncodedSpl
         fingerprints = (rows_digest(kept), rows_digest(held_out))
         if extent.split is not None and fingerprints != extent.split:
             raise split_error("tinyimagenet", fingerprints[0], extent.split[0])
-        everything = np.arange(len(test.labels))
-        for part, source, rows in (("train", train, kept), ("validation", train, held_out), ("test", test, everything)):
-            pixels = (decode_image(images, source.members[row], SIZE, colour=True) for row in rows)
-            yield part, EncodedSplit(source.labels[rows], pixels)
+        for part, split in (("train", train.rows(kept)), ("validation", train.rows(held_out)), ("test", test)):
+            pixels = (decode_image(images, member, SIZE, colour=True) for member in split.members)
+            yield part, EncodedSplit(split.labels, pixels)
 
 
 def labelled_images(images: Images, extent: Extent) -> tuple[LabelledImages, LabelledImages]:
-    """The images under train and those under val, with their classes.
+    """The images under train and those under val, in alphabetical order, with their classes numbered by sorted WNID.
 
-    Raises InputError if there are others than there should be, or some of val have no class.
+    Those of val may have been sorted into folders of their classes, as many scripts do; their order stays that of
+    their file names. Raises InputError if there are others than there should be, or some of val have no class.
     """
     outer = () if any(member[0] == "train" for member in images.members) else (FOLDER,)
     inside = [(member[len(outer) :], member) for member in images.members if member[: len(outer)] == outer]
     train = [(below[1], member) for below, member in inside if below[0] == "train" and len(below) == 4]
-    test = [member for below, member in inside if below[:2] == ("val", "images") and len(below) == 3]
+    test = [(below[1], member) for below, member in inside if below[0] == "val" and len(below) in (3, 4)]
+    test.sort(key=lambda pair: pair[1][-1])
     if not train or not test:
         raise InputError(f"{images.path} has no images of the {'val' if train else 'train'} split; {ORIGINAL_LAYOUT}")
     wnids = sorted({wnid for wnid, _ in train})
@@ -140,15 +141,17 @@ def labelled_images(images: Images, extent: Extent) -> tuple[LabelledImages, Lab
             f"{images.path} has {len(test)} images in val, not {extent.test * extent.classes}; {ORIGINAL_LAYOUT}"
         )
     number = {wnid: i for i, wnid in enumerate(wnids)}
-    classes = read_annotations(images, (*outer, "val", ANNOTATIONS))
-    for member in test:
-        if classes.get(member[-1]) not in number:
+    sorted_already = all(folder in number for folder, _ in test)
+    classes = {} if sorted_already else read_annotations(images, (*outer, "val", ANNOTATIONS))
+    found = [folder if folder in number else classes.get(member[-1], "") for folder, member in test]
+    for (_, member), wnid in zip(test, found, strict=True):
+        if wnid not in number:
             raise InputError(
                 f"{ANNOTATIONS} in {images.path} gives no class of train for {member[-1]}; {ORIGINAL_LAYOUT}"
             )
     return (
         LabelledImages([member for _, member in train], np.array([number[wnid] for wnid, _ in train])),
-        LabelledImages(test, np.array([number[classes[member[-1]]] for member in test])),
+        LabelledImages([member for _, member in test], np.array([number[wnid] for wnid in found])),
     )
 
 

@@ -13,9 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.basics.free_memory import free_bytes
+from dropnet_core.basics.free_memory import free_bytes, left_to_process, size_in_words
 from dropnet_core.basics.precision import storage
 from dropnet_core.basics.provenance import KERNELS
+from dropnet_core.basics.repeatable import gradients
 from dropnet_core.data import DataSet
 from dropnet_core.masks import Mask
 from dropnet_core.networks.modules import PlainNetwork
@@ -102,7 +103,7 @@ def course(work: Callable[[int], None]) -> Course:
     """
     two, three = Held(), Held()
     for images, held in ((2, two), (3, three)):
-        with held:
+        with gradients(), held:
             work(images)
     return frozenset((a - 2 * (b - a), b - a) for a, b in zip(two.course, three.course, strict=True))
 
@@ -171,14 +172,16 @@ def check_memory(
     The engine "reference" trains with masks, all others a compact network, which at first is the whole one. Every
     worker does that in a process of its own, and all of them may be at their peak at once.
     """
-    free = free_bytes(device)
+    own = left_to_process() if device.type == "cpu" else None
+    known = (free_bytes(device), None if own is None else workers * own)
+    free = min((bytes_ for bytes_ in known if bytes_ is not None), default=None)
     if free is None:
         return
     weights = SETS * storage(recipe.precision).itemsize * sum(map(math.prod, network.weight_shapes().values()))
     if weights > free:  # asked first, as what follows makes them
         raise InputError(
-            f"training the network '{network.name}' needs more than {size(weights)} for its weights, and {size(free)} "
-            f"are free on {device}; take a narrower network"
+            f"training the network '{network.name}' needs more than {size_in_words(weights)} for its weights, and "
+            f"{size_in_words(free)} are free on {device}; take a narrower network"
         )
     batch, fitting, remedy = min(recipe.batch_size, len(data.train)), 0, "take a narrower network, or smaller images"
     if engine == KERNELS:
@@ -196,23 +199,16 @@ def check_memory(
     needed = alone if workers == 1 else workers * (WORKER + alone)
     if needed <= free:
         return
-    total = f" ({size(needed)} for {workers} workers)" if workers > 1 else ""
+    total = f" ({size_in_words(needed)} for {workers} workers)" if workers > 1 else ""
     if workers > 1 and alone <= free:
         remedy = f"use workers={max(1, free // (WORKER + alone))}"
     elif fitting:
         remedy = f"set batch_size={fitting}, or take smaller images"
     _, height, width = network.shape
     raise InputError(
-        f"{what} images of {height}x{width} pixels needs about {size(alone)}{total} for the network "
-        f"'{network.name}', and {size(free)} are free on {device}; {remedy}"
+        f"{what} images of {height}x{width} pixels needs about {size_in_words(alone)}{total} for the network "
+        f"'{network.name}', and {size_in_words(free)} are free on {device}; {remedy}"
     )
-
-
-def size(count: int) -> str:
-    """So many bytes, for a reader."""
-    if count >= 1e12:
-        return f"{count / 1e12:.1f} TB"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def largest_batch(network: Network, recipe: Recipe, free: int, *, masked: bool = False) -> int:

@@ -81,6 +81,8 @@ class Experiment:
             )
         if not isinstance(self.recipe, Recipe):
             raise InputError(f"recipe is a Recipe, such as Recipe(max_epochs=5), not {self.recipe!r}")
+        for name in ("name", "data"):
+            check_text(name, getattr(self, name))
         if not isinstance(self.network, str):
             raise InputError(f"network is a name such as 'fc40-fc40', not {self.network!r}")
         self.runs()
@@ -159,6 +161,17 @@ class Experiment:
         names = [f.name for f in fields(self) if f.name not in ("name", "seeds", "stops", "recipe")]
         plain = {name: getattr(self, name) for name in names}
         return plain | {"stops": [str(stop) for stop in self.stops], "recipe": self.recipe.changes()}
+
+
+def check_text(field: str, value: object) -> None:
+    """Raise InputError for a value that no file of records can hold, as the path of a folder may be none."""
+    try:
+        str(value).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the {field} '{value}' is no text in UTF-8, so no record could name it; rename the folder, or make a link "
+            "to it that has a plain name, and give that"
+        ) from error
 
 
 def experiment_names() -> list[str]:

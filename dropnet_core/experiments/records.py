@@ -131,9 +131,10 @@ def write_records(table: pd.DataFrame, file: Path) -> None:
         known.to_csv(part, index=False, lineterminator="\n", float_format=f"%{FLOAT_FORMAT}")
         os.replace(part, file)
     except OSError as error:
+        raise cannot_write(file, error) from error
+    finally:
         with suppress(OSError):
             part.unlink()
-        raise cannot_write(file, error) from error
 
 
 def cannot_write(place: Path, error: OSError) -> InputError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.provenance import rounding
 from dropnet_core.experiments.records import (
     RECORD_COLUMNS,
@@ -60,13 +61,15 @@ def stored_records(experiment: str, folder: Path) -> pd.DataFrame:
 
 
 def check_writable(folder: Path) -> None:
-    """Make the folder and a file in it, which is removed. Raises InputError if that cannot be done."""
+    """Make the folder and a file in it, which is removed, and lock it. Raises InputError if that cannot be done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
             pass
     except OSError as error:
         raise cannot_write(folder, error) from error
+    with folder_lock(folder, wait=False):
+        pass
 
 
 def add_records(tables: Iterable[pd.DataFrame], folder: Path) -> list[MergeReport]:
@@ -88,9 +91,24 @@ def add_records(tables: Iterable[pd.DataFrame], folder: Path) -> list[MergeRepor
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Wait until no other process merges into this folder: of two that read, merge and replace, one would lose."""
     check_writable(folder)
+    with folder_lock(folder, wait=True):
+        yield
+
+
+@contextmanager
+def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
+    """Hold the folder's lock; without waiting, only if nobody has it. Raises InputError where there are no locks."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            pass  # somebody else holds it, so there are locks
+        except OSError as error:  # some network file systems have none
+            raise InputError(
+                f"{folder} cannot be locked ({error.strerror}), so two processes might overwrite each other's records; "
+                "choose a folder on another file system with --out"
+            ) from error
         yield
     finally:
         os.close(handle)  # which ends the lock

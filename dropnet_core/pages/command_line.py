@@ -1,10 +1,12 @@
-"""The command line: python -m dropnet_core list | run | status | merge | verify."""
+"""The command line: python -m dropnet_core list | run | status | merge | verify | backup."""
 
+import io
 import os
 import sys
 import warnings
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +14,7 @@ import pandas as pd
 
 from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.places import results_folder
+from dropnet_core.basics.plural import counted
 from dropnet_core.experiments import plausible, results
 from dropnet_core.experiments.experiment import experiment, experiment_names
 from dropnet_core.experiments.making import check_same_settings, place_of
@@ -20,7 +23,7 @@ from dropnet_core.experiments.settings import parse_seeds, parse_settings
 from dropnet_core.pages.overview import listing, report
 from dropnet_core.running.forecast import forecast
 from dropnet_core.running.run import PreparedExperiment, check_limits
-from dropnet_core.running.store import Store
+from dropnet_core.running.store import Store, default_place
 from dropnet_core.running.verification import missing_parts, name_matches, random_rows, verify
 
 SHOWN = 10  # lines or names at the most, where there may be thousands
@@ -139,6 +142,16 @@ def named_rightly(table: pd.DataFrame, file: Path, settings: dict[str, Any]) -> 
     return confirmed is not False
 
 
+def backup(arguments: Namespace) -> int:
+    """Make one whole file of a store."""
+    place = arguments.store or default_place()
+    if not os.path.exists(place):
+        raise InputError(f"there is no store {place}; name it with --store")
+    with closing(Store(place)) as store:
+        print(f"{arguments.file}: {counted(store.backup(arguments.file), 'outcome')} of the store {place}")
+    return 0
+
+
 class Parser(ArgumentParser):
     """A parser whose errors are told as all others are."""
 
@@ -166,6 +179,11 @@ def parser() -> Parser:
     def out(added: Parser) -> None:
         added.add_argument("--out", type=Path, metavar="D", help="folder of records (default: the project's results/)")
 
+    def store(added: Parser) -> None:
+        added.add_argument(
+            "--store", type=Path, metavar="F", help="file of outcomes (default: DROPNET_STORE, or in the cache)"
+        )
+
     def settings(added: Parser) -> None:
         added.add_argument(
             "--set", action="append", default=[], metavar="KEY=VALUE",
@@ -183,9 +201,7 @@ def parser() -> Parser:
     add.add_argument("--workers", type=int, default=1, metavar="N", help="processes; one a core (default: 1)")
     add.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda or cuda:N")
     add.add_argument("--engine", default="auto", metavar="E", help="auto, kernels, compact or reference")
-    add.add_argument(
-        "--store", type=Path, metavar="F", help="file of outcomes (default: DROPNET_STORE, or in the cache)"
-    )
+    store(add)
     out(add)
     add.add_argument(
         "--dry-run",
@@ -205,11 +221,17 @@ def parser() -> Parser:
     add.add_argument("--rows", type=int, default=3, metavar="N", help="how many, chosen at random (default: 3)")
     add.add_argument("--seed", type=int, default=0, metavar="S", help="of that draw (default: 0)")
     settings(add)
+
+    add = command("backup", backup, "make one whole file of a store, to move or to keep", "backup moved.sqlite")
+    add.add_argument("file", type=Path, metavar="FILE", help="the file to make; it must not be there yet")
+    store(add)
     return main
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Carry out a command. Returns 0, 1 for a failed verification, 2 for bad input, 130 for Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as errors are told: the name of a file may be no text
     warnings.showwarning = lambda message, *rest: print(f"warning: {message}", file=sys.stderr)
     try:
         arguments = parser().parse_args(words)

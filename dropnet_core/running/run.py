@@ -39,16 +39,22 @@ class PreparedExperiment:
 
     @classmethod
     def of(
-        cls, experiment: Experiment, engine: str = "auto", device: str = "auto", workers: int = 1
+        cls,
+        experiment: Experiment,
+        engine: str = "auto",
+        device: str = "auto",
+        workers: int = 1,
+        data: DataSet | None = None,
     ) -> "PreparedExperiment":
-        """Look everything up; workers are those that the memory must suffice for.
+        """Look everything up; workers are those that the memory must suffice for; data, if they have been read already.
 
         Raises InputError for what cannot work, before any training.
         """
         place = find_device(device)
         if engine != "auto":
             _ = engines[engine]
-        data = load(experiment.data, size=experiment.size, colour=experiment.colour)
+        if data is None:
+            data = load(experiment.data, size=experiment.size, colour=experiment.colour)
         network = describe(experiment.network, data.shape, data.classes)
         check_precision(experiment.recipe.precision, place)
         chosen = fastest(network, experiment.recipe, place) if engine == "auto" else engine
@@ -75,7 +81,10 @@ class PreparedExperiment:
             check_products(self.data.train.labels.device)
 
     def train(self, board: Board, workers: int = 1) -> None:
-        """Train what is open on the board, with a bar. What an interruption leaves on the board is sound."""
+        """Train what is open on the board, with a bar. What an interruption leaves on the board is sound.
+
+        Raises InputError where the memory runs out all the same, or a worker dies.
+        """
         if board.open_jobs:
             self.get_ready()
         with Bar(self.experiment.name, len(board.cycles)) as bar, repeatable():
@@ -86,10 +95,16 @@ class PreparedExperiment:
                 bar.finished(len(board.finished))
 
             board.listener = listener
-            if workers == 1:
-                train_here(board, self.data, self.engine)
-            else:
-                train_in_processes(board, self.data, self.engine, workers)
+            try:
+                if workers == 1:
+                    train_here(board, self.data, self.engine)
+                else:
+                    train_in_processes(board, self.data, self.engine, workers)
+            except MemoryError as error:
+                raise InputError(
+                    "the memory ran out in a training; take fewer workers, smaller images or a narrower network, or "
+                    "start again where more is free: what was trained is kept"
+                ) from error
             bar.finished(len(board.finished))
 
     def cycles(

@@ -43,8 +43,8 @@ def smaller_network(
     prepared.train(board)
     ((run, cycles),) = board.cycles.items()
     mask = cycles[run.stop.result(cycles)].mask
-    model = PlainNetwork(*compact(prepared.network, mask, prepared.network.first_weights(run.seed)))
-    model.to(prepared.data.train.labels.device, storage(run.recipe.precision))
     with repeatable():
+        model = PlainNetwork(*compact(prepared.network, mask, prepared.network.first_weights(run.seed)))
+        model.to(prepared.data.train.labels.device, storage(run.recipe.precision))
         train(model, prepared.data, run.recipe, run.seed)
     return model.eval()

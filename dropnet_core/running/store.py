@@ -7,13 +7,15 @@ import sqlite3
 import time
 import warnings
 import zlib
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.basics.places import cache_folder
+from dropnet_core.basics.file_systems import network_file_system
+from dropnet_core.basics.places import cache_folder, expand_home
 from dropnet_core.training import History, Outcome
 
 STORE_VARIABLE = "DROPNET_STORE"
@@ -28,13 +30,16 @@ REMEDIES = {  # beside naming another file
 
 def default_place() -> Path:
     """The store that DROPNET_STORE names, else one in the user's cache folder."""
-    return Path(os.environ.get(STORE_VARIABLE) or cache_folder() / "outcomes.sqlite").expanduser()
+    named = os.environ.get(STORE_VARIABLE)
+    return expand_home(named) if named else cache_folder() / "outcomes.sqlite"
 
 
 class Store:
     """One SQLite file of outcomes by job key. Processes may share it; a killed one loses nothing it had put.
 
-    Raises InputError if the file cannot be made or written, or is no store.
+    What was put last may lie in a second file, FILE-wal, until the last process has closed the store: whoever copies a
+    store uses `backup`. On a network file system there is none, because machines cannot share it there, and a warning
+    names the store. Raises InputError if the file cannot be made or written, or is no store.
     """
 
     def __init__(self, place: Path | str | None = None) -> None:
@@ -70,10 +75,19 @@ class Store:
 
     def _share(self) -> None:
         """Let processes read while one writes. SQLite itself does not wait for the others here."""
+        mode = "WAL"
+        if kind := network_file_system(self.place):
+            mode = "DELETE"  # needs locks of the file system, but no memory that all its users share
+            warnings.warn(
+                f"the store {self.place} lies on a network file system ({kind}), whose locks are not always kept; let "
+                "one machine at a time use it, or name a file on a disk of this machine with --store or "
+                f"{STORE_VARIABLE}",
+                stacklevel=4,
+            )
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                self._database.execute("PRAGMA journal_mode=WAL")
+                self._database.execute(f"PRAGMA journal_mode={mode}")
                 return
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
@@ -117,6 +131,30 @@ class Store:
 
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM outcomes").fetchone()[0])
+
+    def backup(self, file: Path) -> int:
+        """Make one whole file of the store, also while others write to it. Returns the number of its outcomes.
+
+        Raises InputError if there is such a file already, or it cannot be written.
+        """
+        if os.path.exists(file):
+            raise InputError(f"{file} is there already; name a file that is not, or move that one away")
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(part)) as copied:
+                self._database.backup(copied)
+                copied.execute("PRAGMA journal_mode=DELETE")  # so that nothing lies beside it
+                (count,) = copied.execute("SELECT count(*) FROM outcomes").fetchone()
+            os.replace(part, file)
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(
+                f"the store {self.place} cannot be copied to {file} ({error}); free some space, or name another place"
+            ) from error
+        finally:
+            with suppress(OSError):
+                part.unlink()
+        return int(count)
 
     def close(self) -> None:
         """Close the file; the store cannot be used any more."""

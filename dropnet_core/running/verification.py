@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.places import expand_home
 from dropnet_core.basics.provenance import KERNELS, rounding
 from dropnet_core.basics.streams import stream
-from dropnet_core.data import DataSet
+from dropnet_core.data import DataSet, load
 from dropnet_core.experiments.experiment import Experiment, experiment, experiment_names
 from dropnet_core.experiments.making import columns_in_curve
 from dropnet_core.experiments.plausible import faults_of_row, row_dicts
@@ -32,6 +33,7 @@ from dropnet_core.running.store import Store
 from dropnet_core.stops import Stop
 
 COMPARED_COLUMNS = [column for column in RECORD_COLUMNS if column not in (*KEY_COLUMNS, "curve", *PROVENANCE_COLUMNS)]
+OWN_IMAGES = "imagefolder:"
 RETIRED_ENGINES = {
     "0.1.0": ("stacked", "compact")
 }  # engines of earlier versions that are gone, or had steps of their own
@@ -113,6 +115,7 @@ def name_matches(table: pd.DataFrame, settings: dict[str, Any]) -> bool | None:
     if base == name or base not in experiment_names():
         return True
     found = {column: first[column] for column in ("data", "network", "schedule")}
+    settings = {setting: value for setting, value in settings.items() if setting != "data"}  # says where it lies today
     varied: dict[str, tuple[Any, ...]] = {
         setting: tuple(dict.fromkeys(table[column])) for setting, column in VARIED_COLUMNS.items()
     }
@@ -164,15 +167,16 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Recomputati
     """Train the runs of these rows anew, up to each row's cycle, with a fresh store, and compare.
 
     Each row is computed by the engine that made it, or the fastest where that is gone, and on its kind of device if
-    there is one here. Raises InputError for data or settings that are not those of the records.
+    there is one here. Where the settings name data, these are read instead, but must be the same. Raises InputError for
+    data or settings that are not those of the records.
     """
     alike = ["experiment", "data", "network", "engine", "version", "device"]
     for (_, data, network, engine, version, device), part in rows.groupby(alike, sort=False):
-        own = replace(experiment_of_records(part, settings), data=str(data), network=str(network))
+        place = settings.get("data") or data_found_here(str(data), rows)
+        own = replace(experiment_of_records(part, settings), data=place, network=str(network))
         by = "auto" if engine in RETIRED_ENGINES.get(str(version), ()) else str(engine)
-        prepared = PreparedExperiment.of(own, by, "auto" if device == "cuda" else "cpu")
-        if set(part["data_sha256"]) != {prepared.data.sha256}:
-            raise InputError(f"the data set '{data}' is not the one of these records: its checksum differs")
+        own_data = data_of_records(part, own)
+        prepared = PreparedExperiment.of(own, by, "auto" if device == "cuda" else "cpu", data=own_data)
         # As far as each row's cycle.
         runs = [run_of(record, Stop("cycles", record["cycle"] + 1), own.recipe) for record in row_dicts(part)]
         wrong = {row: next(faults_of_row(dict(record), prepared.network), "") for row, record in part.iterrows()}
@@ -186,6 +190,33 @@ def verify(rows: pd.DataFrame, settings: dict[str, Any]) -> Iterator[Recomputati
             last = min(number, len(cycles) - 1)  # where the run ended earlier this time, its end is compared
             again = record_of(own, run, last, cycles[last], prepared.network, prepared.data)
             yield compare_record(record, pd.Series(again), wrong[line], own.recipe, prepared.data)
+
+
+def data_of_records(table: pd.DataFrame, own: Experiment) -> DataSet:
+    """The data of these records. Raises InputError if they cannot be found, or are others by now."""
+    data = load(own.data, size=own.size, colour=own.colour)
+    if set(table["data_sha256"]) == {data.sha256}:
+        return data
+    reason = "its checksum differs"
+    if own.data.startswith(OWN_IMAGES):
+        read = f"with {data.shape[1]}x{data.shape[2]} pixels and in {'colour' if data.shape[0] == 3 else 'grey'}"
+        reason += f". Its images were read {read}: repeat --set size= and --set colour= of the run, if it had them"
+    raise InputError(f"the data set '{own.data}' is not the one of these records: {reason}")
+
+
+def data_found_here(data: str, table: pd.DataFrame) -> str:
+    """The name of a data set as it is understood here. A path that leads nowhere from here may lead to the images from
+    the folder of the records' file, or the one around it: there the run is likely to have been started.
+
+    Raises InputError for images that are in neither place.
+    """
+    path = data.removeprefix(OWN_IMAGES)
+    if path == data or expand_home(path).exists():
+        return data
+    for folder in Path(table.attrs.get("file", "")).resolve().parents[:2]:
+        if (folder / path).exists():
+            return f"{OWN_IMAGES}{folder / path}"
+    raise InputError(f"the images of these records are not in {path}; say where they are: --set data={OWN_IMAGES}PATH")
 
 
 def compare_record(record: pd.Series, again: pd.Series, fault: str, recipe: Recipe, data: DataSet) -> Recomputation:

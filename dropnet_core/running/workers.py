@@ -2,7 +2,9 @@
 
 import os
 import signal
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -16,6 +18,7 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.basics.provenance import outcome_provenance
 from dropnet_core.basics.repeatable import repeatable
 from dropnet_core.data import DataSet
+from dropnet_core.data.shared import share_images
 from dropnet_core.engines import engines
 from dropnet_core.running.scheduler import Board
 from dropnet_core.runs import Job
@@ -89,12 +92,14 @@ def train_in_processes(board: Board, data: DataSet, engine: str, workers: int) -
     """
     context = torch.multiprocessing.get_context("spawn")
     staff: list[Worker] = []
-    for _ in range(workers):
-        near, far = context.Pipe()
-        process = context.Process(target=train_for_parent, args=(far, data, engine), daemon=True)
-        process.start()
-        far.close()
-        staff.append(Worker(near, process))
+    sent = share_images(data)
+    with without_piped_script():
+        for _ in range(workers):
+            near, far = context.Pipe()
+            process = context.Process(target=train_for_parent, args=(far, sent, engine), daemon=True)
+            process.start()
+            far.close()
+            staff.append(Worker(near, process))
     try:
         while staff:
             for worker in list(staff):
@@ -106,6 +111,23 @@ def train_in_processes(board: Board, data: DataSet, engine: str, workers: int) -
     finally:
         for worker in staff:
             worker.process.terminate()
+
+
+@contextmanager
+def without_piped_script() -> Iterator[None]:
+    """A new process imports the script that asks for it, unless that came by standard input or a pipe: it could not
+    be read again, and a worker does without.
+    """
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None)
+    if script is None or os.path.isfile(script):
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = script
 
 
 def send_jobs(worker: Worker, board: Board, staff: list[Worker]) -> None:
@@ -132,7 +154,7 @@ def receive(worker: Worker, board: Board) -> bool:
             return False
         if worker.process.exitcode == 1 and not worker.holds:
             raise InputError(
-                "a worker process could not start; a script that asks for more than one worker must do so below "
+                "a worker process could not start, and says why above; a script that asks for workers must do so below "
                 "'if __name__ == \"__main__\":', because every worker imports it"
             ) from None
         raise InputError(
