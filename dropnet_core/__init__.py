@@ -2,7 +2,7 @@
 
 Beside this file lies the paper: `algorithm` with all that its reader lays beside it. The rest has rooms, each with a
 line about itself in its `__init__`: `basics`, `data`, `networks`, `engines`, `experiments`, `running`, `analysis`,
-`verdicts`, `figures`, `pages`. A room imports only from those that `tests/test_rooms.py` lists.
+`verdicts`, `figures`, `pruning`, `pages`. A room imports only from those that `tests/test_rooms.py` lists.
 """
 
 from importlib import import_module
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from dropnet_core.experiments.experiment import Experiment, experiment
     from dropnet_core.figures import plots
     from dropnet_core.networks.plain import describe
+    from dropnet_core.pruning.prune import prune
+    from dropnet_core.pruning.saving import load_pruned
     from dropnet_core.recipe import Recipe
     from dropnet_core.running.run import run
     from dropnet_core.running.smaller import smaller_network
@@ -29,6 +31,8 @@ HOMES = {
     "experiment": "experiments.experiment",
     "load": "data",
     "run": "running.run",
+    "load_pruned": "pruning.saving",
+    "prune": "pruning.prune",
     "smaller_network": "running.smaller",
     "discrepancies": "analysis",
     "effects": "analysis",
@@ -40,7 +44,7 @@ HOMES = {
 
 __all__ = [  # noqa: F822 - see HOMES
     "Experiment", "Recipe", "Stop", "__version__", "describe", "discrepancies", "effects", "experiment", "load",
-    "plots", "published", "run", "smaller_network", "stats",
+    "load_pruned", "plots", "prune", "published", "run", "smaller_network", "stats",
 ]  # fmt: skip
 
 

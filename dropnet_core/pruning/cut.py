@@ -73,9 +73,9 @@ def resize(network: nn.Module, smaller: dict[str, Tensor], groups: dict[str, int
         number = count.get(id(module._parameters.get("weight")))
         changed = False
         for table in (module._parameters, module._buffers):
-            for name, tensor in table.items():
-                if tensor is not None and id(tensor) in new:
-                    table[name] = new[id(tensor)]  # type: ignore[assignment]
+            for name, held in table.items():
+                if held is not None and id(held) in new:
+                    table[name] = new[id(held)]  # type: ignore[assignment]
                     changed = True
         if changed:
             describe(module, number)

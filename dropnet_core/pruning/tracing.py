@@ -48,7 +48,7 @@ def rule(*operators: str) -> Callable[[Rule], Rule]:
 
 @dataclass(frozen=True)
 class Reader:
-    """An operator that sums over units, a convolution or dense layer. Along `dim` its input has these labels (units,)."""
+    """An operator that sums over units, a convolution or dense layer: along `dim` its input has these labels."""
 
     node: Node
     dim: int
