@@ -84,7 +84,7 @@ def prune(
         store.begin(settings(run, widths, exclude, layers), first)
     models, cycles = walk(trainer, run, widths, store)
     number = run.stop.result(cycles)
-    return Result(models[number - len(cycles)], first, units, run, tuple(cycles), number, example)
+    return Result(models[number - len(cycles)], first, units, run, tuple(cycles), number, example, multiple)
 
 
 def try_out(trainer: Trainer, units: Units) -> None:
@@ -95,7 +95,7 @@ def try_out(trainer: Trainer, units: Units) -> None:
 
 
 def settings(run: Run, widths: Widths, exclude: tuple[str, ...], layers: dict[str, int]) -> dict[str, Any]:
-    """What a folder's run is known by."""
+    """What a folder's run is known by: all that decides what a cycle trains. When to stop does not."""
     return {
         "layers": layers,
         "metric": run.metric,
@@ -104,7 +104,6 @@ def settings(run: Run, widths: Widths, exclude: tuple[str, ...], layers: dict[st
         "selection": run.selection,
         "score": run.score,
         "seed": run.seed,
-        "stop": str(run.stop),
         "exclude": list(exclude),
         "least": dict(widths.least),
         "multiple": widths.multiple,

@@ -48,11 +48,16 @@ def by_map(run: Tracing, node: Node, given: dict[str, Any]) -> Value:
 
 @rule("pad", "constant_pad_nd")
 def padded(run: Tracing, node: Node, given: dict[str, Any]) -> Value:
-    """What is added belongs to no unit."""
-    labels = run.of(given["self"])
-    if given.get("mode", "constant") != "constant":
-        return by_map(run, node, given)
-    return F.pad(labels, list(given["pad"]), value=0)
+    """Places that are added to a map belong to its unit; maps that are added belong to none."""
+    labels, pad, shape = run.of(given["self"]), list(given["pad"]), size(node.meta["val"])
+    for d in range(labels.dim()):
+        both = slice(2 * (labels.dim() - 1 - d), 2 * (labels.dim() - d))
+        if any(pad[both]) and d not in varying(labels):
+            labels = labels.narrow(d, 0, 1).expand([shape[d] if i == d else n for i, n in enumerate(labels.shape)])
+            pad[both] = [0, 0]
+    if given.get("mode", "constant") != "constant" and any(pad):
+        raise NotKnown(f"{operator(node)} along units")
+    return F.pad(labels, pad, value=0) if any(pad) else labels
 
 
 @rule(*VIEWS)
