@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dropnet_core.networks.plain import describe
     from dropnet_core.pruning.prune import prune
     from dropnet_core.pruning.saving import load_pruned
+    from dropnet_core.pruning.training_loop import training_loop
     from dropnet_core.recipe import Recipe
     from dropnet_core.running.run import run
     from dropnet_core.running.smaller import smaller_network
@@ -34,6 +35,7 @@ HOMES = {
     "load_pruned": "pruning.saving",
     "prune": "pruning.prune",
     "smaller_network": "running.smaller",
+    "training_loop": "pruning.training_loop",
     "discrepancies": "analysis",
     "effects": "analysis",
     "plots": "figures",
@@ -45,6 +47,7 @@ HOMES = {
 __all__ = [  # noqa: F822 - see HOMES
     "Experiment", "Recipe", "Stop", "__version__", "describe", "discrepancies", "effects", "experiment", "load",
     "load_pruned", "plots", "prune", "published", "run", "smaller_network", "stats",
+    "training_loop",
 ]  # fmt: skip
 
 

@@ -57,11 +57,11 @@ def prove(network: nn.Module, small: nn.Module, units: Units, mask: Mask, exampl
     Both are copied and computed in float64; nothing of them changes. The example holds images (n, ...), n >= 2.
     """
     example = example.double() if example.is_floating_point() else example
-    whole, small = copy.deepcopy(network).double(), copy.deepcopy(small).double()
+    small = copy.deepcopy(small).double()
     places = kept_places(units, mask)
     found = []
     for traced, training in ((units.evaluation, False), (units.training, True)):
-        weights = copies(whole, learning=training)
+        weights = copies(network, learning=training)
         masks = {node: keep.to(example.device) for node, keep in units.masks(mask, traced).items()}
         with draws_are_means(), torch.set_grad_enabled(training):
             masked = numbers(traced.graph.run(weights, example, masks=masks))
@@ -77,11 +77,12 @@ def prove(network: nn.Module, small: nn.Module, units: Units, mask: Mask, exampl
 
 
 def copies(network: nn.Module, *, learning: bool) -> dict[str, Tensor]:
-    """A network's tensors by name, copied, one copy for all names of one tensor; `learning` ones take gradients."""
+    """A network's tensors by name in float64, one copy for all names of one tensor; `learning` ones take gradients."""
     made: dict[int, Tensor] = {}
     for _, tensor in tensors(network):
         if id(tensor) not in made:
-            made[id(tensor)] = tensor.detach().clone().requires_grad_(learning and tensor.requires_grad)
+            wide = torch.float64 if tensor.is_floating_point() else tensor.dtype
+            made[id(tensor)] = tensor.detach().to(wide, copy=True).requires_grad_(learning and tensor.requires_grad)
     return {name: made[id(tensor)] for name, tensor in tensors(network)}
 
 
