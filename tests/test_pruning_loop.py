@@ -42,6 +42,17 @@ def test_prune_by_the_loop(tiny: DataSet) -> None:
     assert result.cycles[1].accuracy > 0.5 and result.cycles[1].mask.units_per_layer == (4, 6, 10)
 
 
+def test_the_first_fit_draws_what_later_ones_draw(tiny: DataSet) -> None:
+    loop = training_loop(tiny, epochs=1)
+    ends = []
+    for _ in range(2):
+        network = small_network()
+        torch.manual_seed(1)
+        loop.fit(network)
+        ends.append(network.out.weight)
+    assert torch.equal(*ends)
+
+
 def test_a_folder_of_images(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     for name, level in (("bright", 200), ("dark", 20)):

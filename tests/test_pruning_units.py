@@ -71,6 +71,18 @@ def test_each_part_of_the_proof_can_fail() -> None:
     assert proof.training <= 1e-12 and proof.gradients > 1e-3
 
 
+def test_first_weights_of_zero_hide_nothing() -> None:
+    make, example, _ = NETWORKS["LeNet"]
+    network: Any = make()
+    units = find(network, example)
+    nn.init.zeros_(network.fc3.weight)
+    mask = half(units)
+    fewer = mask.drop(0, np.array([0]))
+    assert prove(network, cut(network, units, fewer), units, mask, example).evaluation == 0
+    shaky = shaken(network)
+    assert not prove(shaky, cut(shaky, units, fewer), units, mask, example).holds
+
+
 def test_sizes_follow_in_the_modules_too() -> None:
     make, example, _ = NETWORKS["grouped"]
     units = find(make(), example)

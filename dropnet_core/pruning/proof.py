@@ -161,9 +161,8 @@ def shaken(network: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.is_floating_point():
-                parameter.mul_(1 + noise(parameter) / 10)
-                if parameter.squeeze().dim() < 2:
-                    parameter.add_(noise(parameter) / 10)
+                usual = float(parameter.square().mean().sqrt()) if parameter.squeeze().dim() > 1 else 1.0
+                parameter.add_(noise(parameter) * max(usual / 10, 0.01))
         for module in network.modules():
             if isinstance(module, _NormBase) and module.running_mean is not None and module.running_var is not None:
                 module.running_mean.add_(noise(module.running_mean) / 10)

@@ -1,10 +1,13 @@
 """A loop for those who have none: `fit`, `accuracy` and `batches` for classes of images."""
 
+import random
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,7 +60,8 @@ def training_loop(
 
     def fit(model: nn.Module) -> None:
         if not checked:
-            checked.append(check_classes(model, learnt, judged))
+            with generators_left_alone():
+                checked.append(check_classes(model, learnt, judged))
         model.train()
         optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
         for _ in range(epochs):
@@ -92,6 +96,16 @@ class Pairs:
         for chosen in order.split(self.size):
             images = self.images[chosen]
             yield pixels(images, torch.float32) if images.dtype == torch.uint8 else images, self.classes[chosen]
+
+
+@contextmanager
+def generators_left_alone() -> Iterator[None]:
+    """Whatever is drawn inside, the generators of torch, NumPy and Python are afterwards what they were before."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    with torch.random.fork_rng():
+        yield
+    np.random.set_state(numpy_state)
+    random.setstate(python_state)
 
 
 def batches_of(data: Any, size: int, *, shuffle: bool) -> Iterable[Batch]:
