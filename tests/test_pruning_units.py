@@ -38,12 +38,14 @@ def test_masked_is_cut(name: str) -> None:
     assert proof.holds, str(proof)
     assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in network.parameters())
 
-    # The control: a network that lacks one unit more than the mask says.
-    for layer in range(len(units.layers)):
-        fewer = cut(network, units, mask.drop(layer, np.array([0])))
-        wrong = prove(network, fewer, units, mask, example)
-        assert not wrong.holds
-        assert max(wrong.evaluation, wrong.training) > 1e-6
+    # The control: networks that lack one unit more than the mask says. A unit may be silent on so few images.
+    for layer, kept in enumerate(mask.layers):
+        gaps = []
+        for unit in np.flatnonzero(kept)[:4]:
+            wrong = prove(network, cut(network, units, mask.drop(layer, unit)), units, mask, example)
+            assert not wrong.holds
+            gaps.append(max(wrong.evaluation, wrong.training))
+        assert max(gaps) > 1e-6
 
 
 def test_each_part_of_the_proof_can_fail() -> None:
