@@ -18,6 +18,7 @@ from dropnet_core.pruning.onnx_file import opened, to_onnx
 from dropnet_core.stops import Stop
 
 
+@pytest.mark.slow
 def test_the_onnx_file_computes_the_same_for_any_number_of_images(tmp_path: Path) -> None:
     make, example, _ = NETWORKS["gated"]
     result = prune(make(), nudge, lambda model: 1.0, [example], stop=Stop("cycles", 2), p=0.5)
@@ -29,6 +30,7 @@ def test_the_onnx_file_computes_the_same_for_any_number_of_images(tmp_path: Path
         np.testing.assert_allclose(found, result.model(x).numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_onnx_file_that_is_off_or_cannot_be_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Off(nn.Module):
         def __init__(self) -> None:
@@ -54,7 +56,7 @@ def test_an_onnx_file_that_is_off_or_cannot_be_made_is_refused(tmp_path: Path, m
         to_onnx(small_network(), images(4, 1, 8, 8), path)
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["torch", pytest.param("onnxruntime", marks=pytest.mark.slow)])
 def test_latency_compares_networks_at_each_number_of_images(runtime: str) -> None:
     table = latency(
         {"whole": small_network(), "smaller": small_network()}, images(4, 1, 8, 8), images=(1, 6), runtime=runtime

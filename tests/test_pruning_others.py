@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks_to_prune import LeNet, images
+from networks_to_prune import images
 from test_prune import small_network
 from test_pruning_units import half
 from torch import nn
@@ -32,13 +32,18 @@ TORCHVISION: dict[str, tuple[int, int, dict[str, Any]]] = {
     "regnet_y_400mf": (37, 2323, {}),
     "shufflenet_v2_x0_5": (18, 1912, {}),
     "googlenet": (57, 7280, {"aux_logits": False, "init_weights": False}),
-    "densenet121": (0, 0, {}),
-    "convnext_tiny": (0, 0, {}),
-    "vit_b_16": (0, 0, {"image_size": 64}),
+    "densenet121": (120, 10240, {}),
+    "convnext_tiny": (18, 26496, {}),
+    "vit_b_16": (12, 36864, {"image_size": 64}),
 }
 """Layers and units that are found in images of 64x64 pixels, and what else the network is built with."""
 
-TIMM: dict[str, tuple[int, int]] = {}
+TIMM = {
+    "ghostnet_050": (31, 4064),
+    "hrnet_w18_small": (45, 6384),
+    "repvgg_a0": (5, 1664),
+    "resnest14d": (11, 4448),
+}
 
 
 def equal(network: nn.Module, example: torch.Tensor) -> Units:
@@ -73,9 +78,10 @@ def test_networks_of_timm(name: str) -> None:
 
 def test_a_loop_of_lightning(tiny: DataSet) -> None:
     lightning = pytest.importorskip("lightning", reason="make test-slow installs it")
+    base: Any = lightning.LightningModule
     train = TensorDataset(tiny.train.images / 255, tiny.train.labels)
 
-    class Module(lightning.LightningModule):
+    class Module(base):
         def __init__(self, model: nn.Module) -> None:
             super().__init__()
             self.model = model
@@ -97,16 +103,31 @@ def test_a_loop_of_lightning(tiny: DataSet) -> None:
     assert result.cycle.mask.units_per_layer == (4, 6, 10)
 
 
+class Own(nn.Module):
+    """Two convolutions and a dense layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.conv2, self.norm2 = nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16)
+        self.fc, self.out = nn.Linear(16 * 49, 64), nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.max_pool2d(F.relu(self.norm1(self.conv1(x))), 2)
+        x = F.max_pool2d(F.relu(self.norm2(self.conv2(x))), 2)
+        return self.out(F.relu(self.fc(x.flatten(1))))
+
+
 def test_kappa_on_digits_and_random_beside_min() -> None:
-    """Of a network that is wide enough, half or more can go at 98 % of its accuracy; means over five seeds."""
-    loop = training_loop(load("mnist5k"), epochs=5, learning_rate=2e-3)
+    """Half of an own network's parameters or more can go at 98 % of its accuracy, whichever of five seeds it has."""
+    loop = training_loop(load("mnist5k"), epochs=3)
     shares: dict[str, list[float]] = {"min_layer": [], "random_layer": []}
     for metric, found in shares.items():
         for seed in range(5):
             torch.manual_seed(seed)
-            result = prune(LeNet(), *loop, kappa=0.98, metric=metric, p=0.3, seed=seed)
+            result = prune(Own(), *loop, kappa=0.98, metric=metric, p=0.3, seed=seed)
             whole, best = result.cycles[0], result.cycle
             assert result.failed is not None and best.accuracy > 0.98 * whole.accuracy
             found.append(best.parameters / whole.parameters)
     print({metric: [round(share, 3) for share in found] for metric, found in shares.items()})
-    assert np.mean(shares["min_layer"]) <= 0.5
+    assert max(shares["min_layer"]) <= 0.5

@@ -1,4 +1,4 @@
-"""The command line: python -m dropnet_core list | run | status | merge | verify."""
+"""The command line: python -m dropnet_core list | run | status | merge | verify | prune."""
 
 import os
 import sys
@@ -18,6 +18,7 @@ from dropnet_core.experiments.making import place_of, same_making
 from dropnet_core.experiments.records import identity, read
 from dropnet_core.experiments.settings import parse_seeds, parse_settings
 from dropnet_core.pages.overview import listing, report
+from dropnet_core.pages.prune_command import prune_, prune_options
 from dropnet_core.running.forecast import forecast
 from dropnet_core.running.run import Prepared, check_limits
 from dropnet_core.running.store import Store
@@ -205,6 +206,9 @@ def parser() -> Parser:
     add.add_argument("--rows", type=int, default=3, metavar="N", help="how many, chosen at random (default: 3)")
     add.add_argument("--seed", type=int, default=0, metavar="S", help="of that draw (default: 0)")
     settings(add)
+
+    example = "prune my_networks.py:LeNet --data mnist5k --out small.safetensors"
+    prune_options(command("prune", prune_, "make a network of your own smaller", example))
     return main
 
 

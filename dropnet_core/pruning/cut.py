@@ -50,7 +50,7 @@ def expanded(network: nn.Module, small: nn.Module, units: Units, mask: Mask) -> 
     cut_out, places = dict(tensors(small)), kept_places(units, mask)
     full = {}
     for name, tensor in tensors(network):
-        new = cut_out[name].detach()
+        new = cut_out[name].detach().to(tensor.device)
         full[name] = new
         if name in places:
             full[name] = tensor.detach().to(new, copy=True)

@@ -96,6 +96,7 @@ class Trainer:
         self.fit(small)
         seconds = time.perf_counter() - start
         check_trained(small, before)
+        small.to(self.example.device)  # `fit` may have moved it
         accuracy = number(self.accuracy(small.eval()))
         small.eval()
         weights = expanded(self.first, small, self.units, state.kept)

@@ -58,7 +58,7 @@ def call_of(network: nn.Module, example: Tensor, runtime: str, path: Path) -> Ca
         to_onnx(network, example.clone(), path)
     session = opened(path, threads=torch.get_num_threads())
     name = session.get_inputs()[0].name
-    return lambda batch: session.run(None, {name: batch.numpy()})
+    return lambda batch: session.run(None, {name: batch.cpu().numpy()})
 
 
 def turns(calls: Mapping[str, Callable[[Tensor], object]], batch: Tensor) -> dict[str, float]:
