@@ -11,6 +11,7 @@ from torch import nn
 from dropnet_core.basics.errors import InputError
 from dropnet_core.masks import Mask
 from dropnet_core.pruning.cut import cut, expanded
+from dropnet_core.pruning.graph import spoken
 from dropnet_core.pruning.proof import prove, refuse_unless_equal, shaken
 from dropnet_core.pruning.units import Units, find, tensors
 
@@ -35,7 +36,7 @@ def test_masked_is_cut(name: str) -> None:
     mask = half(units)
     small = cut(network, units, mask)
     proof = prove(network, small, units, mask, example)
-    assert proof.holds, str(proof)
+    assert max(proof.evaluation, proof.training) <= 1e-12 and proof.gradients <= 1e-11, str(proof)
     assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in network.parameters())
 
     # The control: networks that lack one unit more than the mask says. A unit may be silent on so few images.
@@ -60,17 +61,17 @@ def test_each_part_of_the_proof_can_fail() -> None:
 
     small: Any = cut(network, units, mask)
     with torch.no_grad():
-        small[8].bias += 1e-9
+        small[8].bias += 1e-6
     proof = prove(network, small, units, mask, example)
-    assert proof.evaluation > 1e-12 and proof.training > 1e-12 and not proof.holds
+    assert proof.evaluation > 1e-9 and proof.training > 1e-9 and not proof.holds
     small = cut(network, units, mask)
     small[2].momentum = 0.2  # only the buffers that training leaves behind
     proof = prove(network, small, units, mask, example)
-    assert proof.evaluation <= 1e-12 and proof.training > 1e-3
+    assert proof.evaluation <= 1e-12 and proof.training > 1e-3 and not proof.holds
     small = cut(network, units, mask)
     small[5].__class__ = Deaf
     proof = prove(network, small, units, mask, example)
-    assert proof.training <= 1e-12 and proof.gradients > 1e-3
+    assert proof.training <= 1e-12 and proof.gradients > 1e-3 and not proof.holds
 
 
 def test_first_weights_of_zero_hide_nothing() -> None:
@@ -175,6 +176,10 @@ def test_refusals_name_operator_place_and_remedy(capfd: pytest.CaptureFixture[st
     text = refused(nn.Linear(8, 3), images(4, 8))
     assert "no unit of this network can be dropped: weight by the network's output" in text
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_cell_of_a_notebook_is_called_so() -> None:
+    assert spoken("/tmp/ipykernel_12/3456.py", 5, " x = 1") == "a cell of the notebook, line 5: `x = 1`"
 
 
 def test_a_size_kept_in_an_attribute_is_refused() -> None:

@@ -147,7 +147,13 @@ def place(node: Node) -> str:
     if not frames:
         return f"`{node.name}`"
     file, line, code = (users or frames)[-1]
-    return f"{Path(file).name}, line {line}: `{code.strip()}`"
+    return spoken(file, line, code)
+
+
+def spoken(file: str, line: object, code: str | None) -> str:
+    """A place in code, in words; the cells of a notebook lie in files with numbers for names."""
+    name = "a cell of the notebook" if "ipykernel" in file else Path(file).name
+    return f"{name}, line {line}: `{(code or '').strip()}`"
 
 
 def place_of(error: BaseException) -> str:
@@ -156,7 +162,7 @@ def place_of(error: BaseException) -> str:
         if not frame.filename.startswith((TORCH, OWN)) and Path(frame.filename).exists() | bool(
             linecache.getline(frame.filename, frame.lineno or 0)
         ):
-            return f"{Path(frame.filename).name}, line {frame.lineno}: `{frame.line}`"
+            return spoken(frame.filename, frame.lineno, frame.line)
     return ""
 
 
