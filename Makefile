@@ -1,6 +1,8 @@
 # Both commands work from nothing but make and Python 3.11 or newer, on Linux and macOS:
 #   make book    the book in _build/html, every notebook executed anew
 #   make test    lint, types, unit tests, notebooks against their stored outputs
+# More of the tests, of networks and packages of other people's, for which it installs these:
+#   make test-all
 # and, for those who doubt the page on speed, on an idle machine:
 #   make benchmarks
 # Another Python: make book PYTHON=python3.12
@@ -8,8 +10,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+STAMP_ALL := .venv/.installed-all
 
-.PHONY: book test env lint refresh benchmarks clean
+.PHONY: book test test-slow test-all env lint refresh benchmarks clean
 
 book: $(STAMP)
 	$(BIN)/python book/build_book.py build
@@ -17,6 +20,11 @@ book: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -n 2
 	$(BIN)/python -m pytest --nbval notebooks -n 2 --dist loadfile
+
+test-slow: $(STAMP_ALL)
+	$(BIN)/python -m pytest -n 2 -m slow
+
+test-all: test test-slow
 
 env: $(STAMP)
 
@@ -48,3 +56,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -c 'import matplotlib.font_manager'
 	mkdir -p _build
 	touch $(STAMP)
+
+$(STAMP_ALL): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test,onnx,test-all]'
+	touch $(STAMP_ALL)

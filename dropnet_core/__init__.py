@@ -3,8 +3,8 @@
 Beside this file lies the paper: `algorithm` with all that its reader lays beside it. It knows of a network what
 `prunable` says; how those with a name are built, with masks and without dropped units, is known from `layers` and
 `compaction` on. The rest has rooms, each with a line about itself in its `__init__`: `basics`, `data`, `networks`,
-`engines`, `experiments`, `running`, `analysis`, `verdicts`, `figures`, `pages`. A room imports only from those that
-`tests/test_rooms.py` lists.
+`engines`, `experiments`, `running`, `analysis`, `verdicts`, `figures`, `pruning`, `pages`. A room imports only from
+those that `tests/test_rooms.py` lists.
 """
 
 import os
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dropnet_core.experiments.experiment import Experiment, experiment
     from dropnet_core.figures import plots
     from dropnet_core.networks.plain import describe
+    from dropnet_core.pruning.prune import prune
+    from dropnet_core.pruning.saving import load_pruned
+    from dropnet_core.pruning.training_loop import training_loop
     from dropnet_core.recipe import Recipe
     from dropnet_core.running.run import masks_by_run, run
     from dropnet_core.running.smaller import smaller_network
@@ -37,7 +40,10 @@ HOMES = {
     "load": "data",
     "masks_by_run": "running.run",
     "run": "running.run",
+    "load_pruned": "pruning.saving",
+    "prune": "pruning.prune",
     "smaller_network": "running.smaller",
+    "training_loop": "pruning.training_loop",
     "discrepancies": "analysis",
     "effects": "analysis",
     "plots": "figures",
@@ -48,7 +54,7 @@ HOMES = {
 
 __all__ = [  # noqa: F822 - see HOMES
     "Experiment", "Recipe", "Stop", "__version__", "describe", "discrepancies", "effects", "experiment", "load",
-    "masks_by_run", "plots", "published", "run", "smaller_network", "stats",
+    "load_pruned", "masks_by_run", "plots", "prune", "published", "run", "smaller_network", "stats", "training_loop",
 ]  # fmt: skip
 
 

@@ -71,7 +71,8 @@ def test_conda_and_make_install_the_same_extras_under_the_same_constraints() -> 
     assert python in Requirement("python" + PROJECT["project"]["requires-python"]).specifier
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert " ".join(pip).replace(".[book,test]", "'.[book,test]'") in makefile
-    assert set(PROJECT["project"]["optional-dependencies"]) == {"book", "test"}
+    assert set(PROJECT["project"]["optional-dependencies"]) == {"book", "test", "onnx", "test-all"}
+    assert "-c constraints.txt -e '.[book,test,onnx,test-all]'" in makefile  # for make test-all
 
 
 def test_torch_has_no_upper_bound() -> None:

@@ -28,7 +28,8 @@ ROOMS = {
     "analysis": "experiments",
     "verdicts": "analysis",
     "figures": "analysis",
-    "pages": "running verdicts figures",
+    "pruning": "figures",
+    "pages": "running verdicts figures pruning",
 }
 MOST_AT_THE_TOP = 14
 

@@ -1,4 +1,4 @@
-"""The command line: python -m dropnet_core list | run | status | merge | verify | backup."""
+"""The command line: python -m dropnet_core list | run | status | merge | verify | backup | prune."""
 
 import io
 import os
@@ -21,6 +21,7 @@ from dropnet_core.experiments.making import check_same_settings, place_of
 from dropnet_core.experiments.records import identity, read_records
 from dropnet_core.experiments.settings import parse_seeds, parse_settings
 from dropnet_core.pages.overview import listing, report
+from dropnet_core.pages.prune_command import prune_, prune_options
 from dropnet_core.running.forecast import forecast
 from dropnet_core.running.run import PreparedExperiment, check_limits
 from dropnet_core.running.store import Store, default_place
@@ -225,6 +226,8 @@ def parser() -> Parser:
     add = command("backup", backup, "make one whole file of a store, to move or to keep", "backup moved.sqlite")
     add.add_argument("file", type=Path, metavar="FILE", help="the file to make; it must not be there yet")
     store(add)
+    example = "prune my_networks.py:LeNet --data mnist5k --out small.safetensors"
+    prune_options(command("prune", prune_, "make a network of your own smaller", example))
     return main
 
 
