@@ -49,13 +49,8 @@ class Row:
 
 ROW_COLUMNS = [field.name for field in fields(Row)]
 BENCHMARK_COLUMNS = [*ROW_COLUMNS, "hardware", "cores", "libraries", "version", "created"]
-LIBRARIES = (
-    "numba",
-    "keras",
-    "tensorflow",
-    "tensorflow_cpu",
-    "jax",
-)  # what computes beside PyTorch, where it is installed
+# What computes beside PyTorch, where it is installed.
+LIBRARIES = "numba", "onnxruntime", "keras", "tensorflow", "tensorflow_cpu", "jax"
 
 
 def libraries() -> str:

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from dropnet_core.masks import Mask
+from dropnet_core.pruning.units import Units
 
 
 def images(*shape: int) -> Tensor:
@@ -280,3 +284,8 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Tensor, dict[str, int]]] = {
     "random": (Random, images(4, 3, 8, 8), {"a": 8, "c": 6}),
 }
 """How to make each, what it takes, and the units that are to be found: layer -> how many."""
+
+
+def half(units: Units) -> Mask:
+    """Every other unit of each layer."""
+    return Mask([np.arange(width) % 2 == 0 for width in units.widths])

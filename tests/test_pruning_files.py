@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from networks_to_prune import NETWORKS, images
-from test_prune import Small, nudge, small_network
+from pruning_tasks import Small, nudge, small_network
 from torch import Tensor, nn
 
 from dropnet_core import prune

@@ -7,7 +7,7 @@ import pytest
 import torch
 from networks_to_prune import Residual, images
 from PIL import Image
-from test_prune import small_network
+from pruning_tasks import small_network
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks_to_prune import images
-from test_prune import small_network
-from test_pruning_units import half
+from networks_to_prune import half, images
+from pruning_tasks import small_network
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -46,6 +45,12 @@ TIMM = {
 }
 
 
+def imported(name: str) -> Any:
+    """A package that imports torchvision, which may need help where its build is not torch's."""
+    torchvision()
+    return pytest.importorskip(name, reason="make test-slow installs it")
+
+
 def equal(network: nn.Module, example: torch.Tensor) -> Units:
     """Half of each layer gone: masked is cut, and one unit more is noticed."""
     units = find(network, example)
@@ -70,14 +75,14 @@ def test_networks_of_torchvision(name: str) -> None:
 
 @pytest.mark.parametrize("name", TIMM)
 def test_networks_of_timm(name: str) -> None:
-    timm = pytest.importorskip("timm", reason="make test-slow installs it")
+    timm = imported("timm")
     torch.manual_seed(0)
     units = equal(timm.create_model(name, num_classes=10), images(3, 3, 64, 64))
     assert (len(units.layers), sum(units.widths)) == TIMM[name]
 
 
 def test_a_loop_of_lightning(tiny: DataSet) -> None:
-    lightning = pytest.importorskip("lightning", reason="make test-slow installs it")
+    lightning = imported("lightning")
     base: Any = lightning.LightningModule
     train = TensorDataset(tiny.train.images / 255, tiny.train.labels)
 

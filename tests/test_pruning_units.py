@@ -5,20 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks_to_prune import NETWORKS, Branching, FixedBatch, LeNet, LeNetWithNumber, Recurrent, Residual, images
+from networks_to_prune import NETWORKS, Branching, FixedBatch, LeNet, LeNetWithNumber, Recurrent, Residual, half, images
 from torch import nn
 
 from dropnet_core.basics.errors import InputError
-from dropnet_core.masks import Mask
 from dropnet_core.pruning.cut import cut, expanded
 from dropnet_core.pruning.graph import spoken
 from dropnet_core.pruning.proof import prove, refuse_unless_equal, shaken
-from dropnet_core.pruning.units import Units, find, tensors
-
-
-def half(units: Units) -> Mask:
-    """Every other unit of each layer."""
-    return Mask([np.arange(width) % 2 == 0 for width in units.widths])
+from dropnet_core.pruning.units import find, tensors
 
 
 def shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
