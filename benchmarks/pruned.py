@@ -69,8 +69,8 @@ def pruned(name: str, runtimes: tuple[str, ...] = RUNTIMES, images: tuple[int, .
         yield Row.of("size", name, "multiply-accumulates", way, "", [macs], "for one image")
     example = torch.rand(2, 3, PIXELS, PIXELS)
     for runtime in runtimes:
-        for row in latency(networks, example, images=images, runtime=runtime).itertuples():
-            yield Row.of("latency", name, runtime, str(row.network), row.images, [float(row.milliseconds)], "ms")
+        for row in latency(networks, example, images=images, runtime=runtime).to_dict("records"):
+            yield Row.of("latency", name, runtime, row["network"], row["images"], [row["milliseconds"]], "ms")
 
 
 def main() -> None:

@@ -48,7 +48,8 @@ class Row:
 
 MEASURED = [field.name for field in fields(Row)]
 COLUMNS = [*MEASURED, "hardware", "cores", "libraries", "version", "created"]
-OTHERS = "numba", "onnxruntime", "keras", "tensorflow", "tensorflow_cpu", "jax"  # what computes beside PyTorch, where it is installed
+# What computes beside PyTorch, where it is installed.
+OTHERS = "numba", "onnxruntime", "keras", "tensorflow", "tensorflow_cpu", "jax"
 
 
 def libraries() -> str:

@@ -23,7 +23,7 @@ def test_half_of_all_units_and_their_widths_rounded_up() -> None:
 def test_each_variant_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     make, _, _ = NETWORKS["residual"]
     models = torchvision().models
-    monkeypatch.setattr(models, "get_model", lambda name, num_classes: make(colours=3, classes=num_classes, width=16))  # type: ignore[call-arg]
+    monkeypatch.setattr(models, "get_model", lambda name, num_classes: make(colours=3, classes=num_classes, width=16))
     torch.manual_seed(0)
     found = list(pruned.pruned("residual", runtimes=("torch",), images=(1, 2)))
     ways = ["whole", "half", f"half, multiples of {MULTIPLE}"]
