@@ -61,9 +61,9 @@ def pruned(name: str, runtimes: tuple[str, ...] = RUNTIMES, images: tuple[int, .
         yield Row.of("size", name, "multiply-accumulates", way, values=[macs], unit="for one image")
     example = torch.rand(2, 3, PIXELS, PIXELS)
     for runtime in runtimes:
-        for row in latency(networks, example, images=images, runtime=runtime).itertuples():
-            time = float(str(row.milliseconds))
-            yield Row.of("latency", name, runtime, str(row.network), at=row.images, values=[time], unit="ms")
+        for row in latency(networks, example, images=images, runtime=runtime).to_dict("records"):
+            time = [row["milliseconds"]]
+            yield Row.of("latency", name, runtime, row["network"], at=row["images"], values=time, unit="ms")
 
 
 def main() -> None:

@@ -244,6 +244,20 @@ class Random(nn.Module):
         return self.head(F.relu(self.c(self.drop(x + y))).mean((2, 3)))
 
 
+class Constrained(nn.Module):
+    """A convolution whose weight is computed at each step, from buffers that move; and unusual forms of operators."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 8, 3))
+        self.b, self.c, self.head = nn.Conv2d(8, 10, 3), nn.Conv2d(10, 6, 1), nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.b(F.relu(self.a(x))))
+        x = self.c(torch.max(x, -x))
+        return self.head(torch.roll(x.relu(), 1, 2).mean((2, 3)))
+
+
 class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -281,6 +295,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Tensor, dict[str, int]]] = {
     "attention": (Attention, images(3, 5, 16), {"block.linear1": 24}),
     "channels last": (ChannelsLast, images(3, 3, 8, 8), {"wide": 20}),
     "shuffled": (Shuffled, images(3, 3, 8, 8), {"a": 6}),
+    "constrained": (Constrained, images(4, 3, 8, 8), {"b": 10}),
     "random": (Random, images(4, 3, 8, 8), {"a": 8, "c": 6}),
 }
 """How to make each, what it takes, and the units that are to be found: layer -> how many."""

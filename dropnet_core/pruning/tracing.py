@@ -94,21 +94,21 @@ class Tracing:
         if not isinstance(result, Tensor | list | tuple):
             return None
         name = operator(node)
-        found = RULES.get(name)
-        if found is None and torch.Tag.pointwise in getattr(node.target, "tags", ()):
-            found = RULES["pointwise"]
+        # The tag comes first: torch.max of two tensors has the name of a reduction.
+        tagged = torch.Tag.pointwise in getattr(node.target, "tags", ())
+        found = RULES["pointwise"] if tagged else RULES.get(name)
         try:
             if found is None:
                 raise NotKnown(name)
             value = found(self, node, self.arguments(node))
-        except (NotKnown, RuntimeError) as error:
+            if isinstance(value, Tensor) and isinstance(result, Tensor) and tuple(value.shape) != size(result):
+                raise NotKnown(f"{name} in a form that is not followed")
+        except (NotKnown, RuntimeError, LookupError, TypeError, ValueError) as error:  # of a form unlike the usual ones
             what = (str(error) if isinstance(error, NotKnown) else "") or name
             self.unknown.append(f"{what} at {place(node)}")
             for before in node.all_input_nodes:
                 self.freeze(self.values[before], self.unknown[-1])
             return whole(result)
-        if isinstance(value, Tensor) and isinstance(result, Tensor) and tuple(value.shape) != size(result):
-            raise AssertionError(f"the rule of {name} gives {tuple(value.shape)} for {size(result)}")
         return value
 
     def arguments(self, node: Node) -> dict[str, Any]:
