@@ -1,10 +1,9 @@
 """DropNet (Tan & Motani, ICML 2020), reproduced: iterative pruning of whole nodes and filters.
 
-Beside this file lies the paper: `algorithm` with all that its reader lays beside it. It knows of a network what
-`prunable` says; how those with a name are built, with masks and without dropped units, is known from `layers` and
-`compaction` on. The rest has rooms, each with a line about itself in its `__init__`: `basics`, `data`, `networks`,
-`engines`, `experiments`, `running`, `analysis`, `verdicts`, `figures`, `pruning`, `pages`. A room imports only from
-those that `tests/test_rooms.py` lists.
+Beside this file lies the paper: `algorithm`, and what its reader lays beside it. Algorithm 1 asks of a network only
+what `prunable` says; `layers` and `compaction` are the masked and the smaller one of networks by name. The rest has
+rooms: `basics`, `data`, `networks`, `engines`, `experiments`, `running`, `analysis`, `verdicts`, `figures`, `pruning`,
+`pages`, each with a line about itself in its `__init__`. A room imports only from those that `tests/test_rooms.py` has.
 """
 
 import os

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.prunable import Prunable
-from dropnet_core.runs import Cycle, Job, Run, initials
+from dropnet_core.runs import Cycle, Job, Run, recorded_job
 from dropnet_core.selection import drop_lowest
 from dropnet_core.training import Outcome
 
@@ -42,7 +42,7 @@ def pruning(run: Run, network: Prunable) -> Pruning:
     job, _ = next(rewound)
     while True:
         outcome = yield job, cycles
-        recorded = initials[run.initial](job)
+        recorded = recorded_job(run.initial, job)
         # Rewinding hands back the job itself, whose outcome is there.
         own = outcome if recorded is job else (yield recorded, cycles)
         cycles += (Cycle(recorded.mask, own),)

@@ -85,7 +85,8 @@ class Prunable(Protocol):
 
     @property
     def identity(self) -> Sequence[Any]:
-        """What tells this network from others, as plain values that JSON can write: part of every job's key."""
+        """What tells this network from others, as plain values that JSON can write: part of every job's key. Two that
+        train differently must differ in it: give it a number, and raise that when the class changes."""
 
     def first_weights(self, seed: int, small: Mask | None = None) -> Weights:
         """The first weights of the full network: float32, on the CPU, the same whenever a seed is given again.

@@ -126,6 +126,14 @@ for initial in (rewind, reinit, small_reinit, redraw):
     initials.add(initial.__name__, initial)
 
 
+def recorded_job(initial: str, job: Job) -> Job:
+    """The job that a run with this `initial` records in place of Algorithm 1's. InputError if it gives none."""
+    recorded = initials[initial](job)
+    if not isinstance(recorded, Job):
+        raise InputError(f"initial='{initial}' must give a job for each job, not {recorded!r}; mend its function")
+    return recorded
+
+
 @dataclass(frozen=True)
 class Run:
     """One seed, one metric, one reading of the rules; frozen, so that it can be the key of its records.
@@ -159,6 +167,12 @@ class Run:
         # Looking these up is the check: an unknown name raises.
         _ = selections[self.selection], self.units_to_drop, initials[self.initial]
         _ = [statistics[need] for need in metrics[self.metric].needs]
+        share = self.units_to_drop(2) if callable(self.units_to_drop) else None
+        if isinstance(share, bool) or not isinstance(share, int):
+            raise InputError(
+                f"the schedule '{self.schedule}' must give a function from units left to a whole number of them, and 2 "
+                f"units left gave {share!r}; mend it"
+            )
         if self.score not in SCORES:
             raise unknown("score", self.score, SCORES)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED:

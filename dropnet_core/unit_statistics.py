@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import CodeType, FunctionType
-from typing import Any
+from types import FunctionType
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dropnet_core.basics.errors import InputError
+from dropnet_core.basics.fingerprint import fingerprint
 from dropnet_core.basics.registry import Registry
 from dropnet_core.prunable import MaskedModule
 
@@ -37,11 +38,10 @@ def statistic(name: str, *, replace: bool = False) -> Callable[[Statistic], Stat
     ...     return [torch.stack(peaks).amax(dim=0) for peaks in zip(*found)]
 
     PyTorch evaluates it on the trained masked network, whatever engine trained that, without gradients unless it says
-    `torch.enable_grad()`. A store keeps what came out: it tells a changed function from the old one, but does not see
-    a change in what that calls.
+    `torch.enable_grad()`. A store keeps what came out, and tells a changed function from the old one (`fingerprint`).
 
-    Raises InputError for a name that is taken, unless replace is True, or that cannot stand behind a dot, and for what
-    is no function.
+    Raises InputError for a name that is taken, unless replace is True, that is one of the package's, or that cannot
+    stand behind a dot, and for what is no function.
     """
     if not name.isidentifier() or name == "mean":
         raise InputError(f"'{name}' is no name for a statistic, which scores read as layer.NAME; choose another word")
@@ -49,6 +49,8 @@ def statistic(name: str, *, replace: bool = False) -> Callable[[Statistic], Stat
     def add(function: Statistic) -> Statistic:
         if not isinstance(function, FunctionType):
             raise InputError(f"the statistic '{name}' must be a function, written with def, not {function!r}")
+        if name in statistics and is_ours(statistics[name]) and not is_ours(function):
+            raise InputError(f"the statistic '{name}' exists already, in the package; choose another name")
         statistics.add(name, function, replace=replace)
         return function
 
@@ -133,17 +135,9 @@ def by_name(names: Iterable[str], model: MaskedModule, batches: Batches) -> Stat
 
 def key_of(name: str) -> object:
     """What stands for a statistic in a job's key: its name and, unless the package defines it, what it does."""
-    function = statistics[name]
-    own = isinstance(function, FunctionType) and not function.__module__.startswith("dropnet_core.")
-    return [name, plain(function.__code__)] if own else name
+    return name if is_ours(statistics[name]) else [name, fingerprint(cast(FunctionType, statistics[name]))]
 
 
-def plain(code: CodeType) -> list[Any]:
-    """The instructions, names and constants of a function, and of those within it, as text."""
-
-    def text(constant: object) -> object:
-        if isinstance(constant, frozenset):  # its order is another in each process
-            return sorted(map(repr, constant))
-        return plain(constant) if isinstance(constant, CodeType) else repr(constant)
-
-    return [code.co_code.hex(), code.co_names, [text(constant) for constant in code.co_consts]]
+def is_ours(function: Statistic) -> bool:
+    """Whether the package defines a statistic. An engine may then compute it in a way of its own."""
+    return not isinstance(function, FunctionType) or function.__module__.startswith("dropnet_core.")

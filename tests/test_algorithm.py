@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from tiny_runs import NETWORK, small
 
 from dropnet_core.algorithm import pruning
+from dropnet_core.basics.errors import InputError
 from dropnet_core.experiments.experiment import experiment
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.networks.plain import describe
-from dropnet_core.runs import Job, Run
+from dropnet_core.runs import Job, Run, initials
+from dropnet_core.schedules import schedules
 from dropnet_core.stops import Stop
 from dropnet_core.training import History, Outcome
 
@@ -236,3 +239,26 @@ def test_streams_differ_between_cycles_metrics_and_seeds():
     draws = {run.draw(cycle).random() for run in runs for cycle in range(5)}
     assert len(draws) == 10
     assert metrics["random"].scope == "global"
+
+
+def test_schedules_and_initials_that_give_something_else_are_refused(monkeypatch):
+    """Before any training, or at the first cycle: not an empty table."""
+    monkeypatch.setattr(schedules, "_entries", dict(schedules._entries))
+    monkeypatch.setattr(initials, "_entries", dict(initials._entries))
+    schedules.add("half", lambda p: lambda left: left / 2)  # type: ignore[arg-type,return-value]
+    schedules.add("three", lambda p: 3)  # type: ignore[arg-type,return-value]
+    for name, gave in (("half", "1.0"), ("three", "None")):
+        with pytest.raises(InputError, match=f"schedule '{name}' must give a function .* gave {gave}"):
+            small(schedule=name).runs()
+    initials.add("forgotten", lambda job: None)  # type: ignore[arg-type,return-value]
+    run = small(initial=("forgotten",)).runs()[0]
+    following = pruning(run, NETWORK)
+    job, _ = next(following)
+    with pytest.raises(InputError, match="initial='forgotten' must give a job for each job, not None"):
+        following.send(made_up(job.mask, np.random.default_rng(0)))
+
+
+def test_the_draws_of_a_random_metric_are_pinned():
+    """Records at the paper's scale were made with them."""
+    cycles, _ = follow(small(metrics=("random",), seeds=(0,), network="fc6-fc4").runs()[0])
+    assert [cycle.mask.text() for cycle in cycles] == ["6:fc|4:f0", "6:d8|4:c0", "6:50|4:c0", "6:50|4:40"]

@@ -3,11 +3,11 @@
 import contextlib
 import io
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from project_folders import ROOT
 from tiny_runs import NETWORK, small
 
 import dropnet_core.metrics
@@ -21,7 +21,6 @@ from dropnet_core.runs import Job, initials
 from dropnet_core.schedules import schedules
 from dropnet_core.unit_statistics import statistics
 
-ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -62,7 +62,10 @@ def imported(source: str, module: str, known: set[str]) -> set[str]:
         for name in names:
             inner = name.removeprefix("dropnet_core.")
             parts = inner.split(".") if inner != name else []
-            found |= {".".join(parts[:n]) for n in range(1, len(parts) + 1)} & known
+            named = {".".join(parts[:n]) for n in range(1, len(parts) + 1)} & known
+            package = {f"{'.'.join(parts)}.__init__"} & known
+            # What is neither a module nor a package stands in the package's own list of names.
+            found |= named or package or {f"{'.'.join(parts[:-1])}.__init__"} & known
     return found
 
 
@@ -83,8 +86,8 @@ def complaints(sources: Mapping[str, str]) -> list[str]:
 
 
 def modules() -> dict[str, str]:
-    """All modules of the package but its own list of public names, and those of packages, which list names too."""
-    files = [file for file in sorted(PACKAGE.rglob("*.py")) if file.name != "__init__.py"]
+    """All modules of the package but its own list of public names; a package's `__init__` goes by that name."""
+    files = sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "__init__.py"})
     return {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file.read_text("utf-8") for file in files}
 
 
@@ -108,6 +111,7 @@ def test_the_core_does_not_know_how_a_network_is_built() -> None:
 
 def test_each_way_to_import_what_one_may_not_is_seen() -> None:
     sources = {"basics.errors": "", "data.files": "", "data.glyphs": "", "metrics": "", "running.store": ""}
+    sources["running.__init__"] = ""
     fine = {
         "data.glyphs": "from ..basics.errors import unknown\nfrom dropnet_core.data.files import find",
         "metrics": "from dropnet_core.basics import errors",
@@ -120,6 +124,7 @@ def test_each_way_to_import_what_one_may_not_is_seen() -> None:
         "from dropnet_core.running import store",
         "from ..running.store import Store",
         "from ..running import store",
+        "from dropnet_core.running import run",
         "from .. import metrics",
         "def late():\n    from dropnet_core.metrics import register",
     ):

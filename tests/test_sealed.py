@@ -12,6 +12,7 @@ import pytest
 import yaml
 from build_book import can_be_made
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from project_folders import ROOT
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
@@ -19,7 +20,6 @@ from dropnet_core.basics.errors import InputError
 from dropnet_core.engines.kernels import compiled
 from dropnet_core.pages.notebook import PAPERMILLS, check_cells
 
-ROOT = Path(__file__).parent.parent
 SOURCE = "import matplotlib.pyplot\nimport pandas as pd\n\nprint(pd.DataFrame({'x': [0.125]}))"
 TABLE = "       x\n0  0.125\n"
 

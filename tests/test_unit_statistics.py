@@ -1,5 +1,8 @@
 """Statistics by name: a method brings its own, every engine delivers it, and metrics read it."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -120,25 +123,70 @@ def key(needs):
     return Job(Recipe(), NETWORK, 0, 0, Mask.full(NETWORK.widths), needs).key("data")
 
 
-def variant(power):
-    """What a reader may write under one name, one after another."""
-
-    def cubed(model, batches):
-        return [np.array([sum(i**3 for i in range(3))] * width) for width in model.mask.widths]
-
-    def squared(model, batches):
-        return [np.array([sum(i**2 for i in range(3))] * width) for width in model.mask.widths]
-
-    return {2: squared, 3: cubed}[power]
+def halves(values):
+    return values / 2
 
 
-def test_a_store_tells_a_changed_function_from_the_old_one():
+def thirds(values):
+    return values / 3
+
+
+def variants():
+    """Functions that a reader may write under one name, one after another; no two do the same."""
+    yield lambda model, batches: [np.ones(width) + 1 for width in model.mask.widths]
+    yield lambda model, batches: [np.ones(width) + 2 for width in model.mask.widths]
+    yield lambda model, batches: [np.ones(width) * 2 for width in model.mask.widths]
+    yield lambda model, batches: [np.zeros(width) * 2 for width in model.mask.widths]
+    yield lambda model, batches: [halves(np.ones(width)) for width in model.mask.widths]
+    yield lambda model, batches: [thirds(np.ones(width)) for width in model.mask.widths]
+    for least in (1, 2):
+        yield lambda model, batches, least=least: [np.full(width, least) for width in model.mask.widths]
+    for most in (1, 2):
+        yield closing_over(most)
+    for decorated in (closing_over(3), closing_over(4)):
+        yield torch.enable_grad()(decorated)
+
+
+def closing_over(most):
+    def function(model, batches):
+        return [np.full(width, most) for width in model.mask.widths]
+
+    return function
+
+
+def test_a_store_tells_each_function_from_any_other():
     keys = []
-    for power in (2, 3, 2):
-        statistic("powers", replace=True)(variant(power))
-        keys.append(key(("powers",)))
-    assert keys[0] == keys[2] != keys[1]
+    for function in variants():
+        statistic("own", replace=True)(function)
+        keys.append(key(("own",)))
+        assert key(("own",)) == keys[-1]
+    assert len(set(keys)) == len(keys) == 12
+    again = []
+    for function in variants():
+        statistic("own", replace=True)(function)
+        again.append(key(("own",)))
+    assert again[:10] == keys[:10]  # the decorator's own object cannot be read, so its functions are new each time
     assert key(("loss_without",)) == key(("loss_without",)) != key(())
+
+
+def test_what_a_function_calls_counts(monkeypatch):
+    statistic("own", replace=True)(list(variants())[4])
+    before = key(("own",))
+    monkeypatch.setitem(globals(), "halves", thirds)
+    assert key(("own",)) != before
+
+
+def test_a_fingerprint_is_the_same_in_another_process():
+    """Sets in code have another order there."""
+    source = "def f(model, batches):\n    return [w for w in model if w in {'a', 'b', 'c', 'd'}]\n"
+    command = f"from dropnet_core.basics.fingerprint import fingerprint\nexec({source!r})\nprint(fingerprint(f))"
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", command], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
 
 
 def test_what_is_no_statistic_is_refused(tiny):
@@ -147,6 +195,9 @@ def test_what_is_no_statistic_is_refused(tiny):
             statistic(name)
     with pytest.raises(InputError, match="'zeros' exists already"):
         statistic("zeros")(peak)
+    for name in ("zeros", "loss_without"):  # which engines compute in ways of their own
+        with pytest.raises(InputError, match="exists already, in the package"):
+            statistic(name, replace=True)(peak)
     with pytest.raises(InputError, match="must be a function"):
         statistic("list")([1.0])  # type: ignore[arg-type]
     statistic("short")(lambda model, batches: [np.zeros(3), np.zeros(3)])

@@ -1,1 +1,1 @@
-"""From records to numbers: intervals, paired differences, the published curves, kappa, readings of the rules."""
+"""From records to numbers: intervals, paired differences, the published curves, kappa, departures from the paper."""

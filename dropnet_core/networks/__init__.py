@@ -1,1 +1,1 @@
-"""Networks by name: their description, the modules of one, and what Algorithm 1 asks of it."""
+"""Networks by name: their description, their first weights, the modules of one."""
