@@ -12,7 +12,7 @@ from dropnet_core.experiments.experiment import experiment, experiment_names
 from dropnet_core.experiments.records import records
 from dropnet_core.experiments.results import add_records
 from dropnet_core.pages import ledger as ledgers
-from dropnet_core.pages.ledger import COMPLETE, IN_PART, NOT_RUN, STATES, cost, headline, in_words, ledger
+from dropnet_core.pages.ledger import COMPLETE, IN_PART, NOT_RUN, STATES, cost, experiments_in_words, headline, ledger
 from dropnet_core.running.store import Store
 
 
@@ -59,15 +59,15 @@ def test_an_experiment_of_the_table_is_complete_with_all_its_runs(
 
 
 def test_each_state_is_told_in_its_own_way(found: pd.DataFrame) -> None:
-    assert in_words(found, [IN_PART]) == (
+    assert experiments_in_words(found, [IN_PART]) == (
         "- **mnist-fc40-fc40** (Fig 3): 4 of 90 runs, seeds 0-1, up to 4 cycles. 14 trainings in 0.0 hours of one "
         "core, 2026-01-02, a processor, torch 2.0. The rest: `python -m dropnet_core run mnist-fc40-fc40`"
     )
-    assert in_words(found, [COMPLETE]).startswith("- **own**: all 4 runs, seeds 0-1")
-    assert "The rest" not in in_words(found, [COMPLETE])
-    waiting = in_words(found, [NOT_RUN]).splitlines()
+    assert experiments_in_words(found, [COMPLETE]).startswith("- **own**: all 4 runs, seeds 0-1")
+    assert "The rest" not in experiments_in_words(found, [COMPLETE])
+    waiting = experiments_in_words(found, [NOT_RUN]).splitlines()
     assert "- **mnist-fc20-fc40** (Fig 4): 1,275 trainings. `python -m dropnet_core run mnist-fc20-fc40`" in waiting
-    assert in_words(found[:0], STATES) == "None."
+    assert experiments_in_words(found[:0], STATES) == "None."
 
 
 def test_the_headline_adds_up_to_the_table(found: pd.DataFrame) -> None:
@@ -99,14 +99,16 @@ def test_time_on_a_gpu_is_not_called_that_of_a_core(table: pd.DataFrame, tmp_pat
         "**14 trainings in 14.0 hours** of one GPU were spent on all records under `results/`. "
         "On a card (cuda, torch 2.0)."
     )
-    assert "14 trainings in 14.0 hours of one GPU, 2026-01-02" in in_words(ledger(tmp_path / "gpu"), [COMPLETE])
+    assert "14 trainings in 14.0 hours of one GPU, 2026-01-02" in experiments_in_words(
+        ledger(tmp_path / "gpu"), [COMPLETE]
+    )
     second = hour["seed"] == 1
     add_records([pd.concat([hour[~second], gpu[second]])], tmp_path / "both")
     both = "7.0 hours of one core and 7.0 hours of one GPU"
     assert cost(tmp_path / "both").startswith(
         f"**14 trainings in 14.0 hours** were spent on all records under `results/`: {both}. On "
     )
-    assert f"14 trainings in {both}, 2026" in in_words(ledger(tmp_path / "both"), [COMPLETE])
+    assert f"14 trainings in {both}, 2026" in experiments_in_words(ledger(tmp_path / "both"), [COMPLETE])
 
 
 def test_nothing_run_is_said_and_damage_refused(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_where_no_seed_reaches_there_is_nothing_to_say():
 
 
 def test_one_seed_is_called_one_seed():
-    assert recorded.in_words(Paired(-0.0124, float("nan"), float("nan"), 1.0, 1)) == "-0.012 (one seed)"
+    assert recorded.difference_in_words(Paired(-0.0124, float("nan"), float("nan"), 1.0, 1)) == "-0.012 (one seed)"
 
 
 def test_the_control_is_joined_with_the_papers_random_layer(folder):

@@ -63,9 +63,9 @@ def imported(source: str, module: str, known: set[str]) -> set[str]:
             inner = name.removeprefix("dropnet_core.")
             parts = inner.split(".") if inner != name else []
             named = {".".join(parts[:n]) for n in range(1, len(parts) + 1)} & known
-            package = {f"{'.'.join(parts)}.__init__"} & known
+            of_package = {f"{'.'.join(parts)}.__init__"} & known
             # What is neither a module nor a package stands in the package's own list of names.
-            found |= named or package or {f"{'.'.join(parts[:-1])}.__init__"} & known
+            found |= named or of_package or {f"{'.'.join(parts[:-1])}.__init__"} & known
     return found
 
 

@@ -32,7 +32,9 @@ def augmented_samples(data: DataSet, samples: int | None = None, epochs: int = 5
         shown.append(warp_images(images, affine_maps(drawn, *data.shape[1:])))
     tile = WIDTH / len(shown)
     with matplotlib.rc_context(RC):
-        made = chart(WIDTH, tile * samples * data.shape[1] / data.shape[2] + TITLES, in_words(data, samples, epochs))
+        made = chart(
+            WIDTH, tile * samples * data.shape[1] / data.shape[2] + TITLES, samples_in_words(data, samples, epochs)
+        )
         grid = made.subplots(samples, len(shown), squeeze=False)
         for column, (axes_of_column, pictures) in enumerate(zip(grid.T, shown, strict=True)):
             axes_of_column[0].set_title("as it is" if column == 0 else f"epoch {column}")
@@ -42,7 +44,7 @@ def augmented_samples(data: DataSet, samples: int | None = None, epochs: int = 5
     return made
 
 
-def in_words(data: DataSet, samples: int, epochs: int) -> str:
+def samples_in_words(data: DataSet, samples: int, epochs: int) -> str:
     """The figure's text alternative."""
     return (
         f"{counted(samples, 'training image')} of {data.name}, one a row: first as it is, then as training sees it in "

@@ -36,7 +36,7 @@ def layer_map(records: pd.DataFrame, groups: Mapping[str, Sequence[int]] | None 
     columns = min(len(curves), 3)
     rows = -(-len(curves) // columns)
     with matplotlib.rc_context(RC):
-        made = chart(1.2 + 2.2 * columns, rows * (ROW * layers + 0.8) + 0.8, in_words(shares, names))
+        made = chart(1.2 + 2.2 * columns, rows * (ROW * layers + 0.8) + 0.8, shares_in_words(shares, names))
         panels = made.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, (curve, table) in zip(panels.flatten(), shares.items(), strict=False):
             shade = axes.imshow(table.T, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -92,7 +92,7 @@ def _cells(axes: Axes, table: pd.DataFrame) -> None:
         axes.text(cycle, layer, text, ha="center", va="center", fontsize=8, color=colour)
 
 
-def in_words(shares: Mapping[str, pd.DataFrame], names: Mapping[int, str]) -> str:
+def shares_in_words(shares: Mapping[str, pd.DataFrame], names: Mapping[int, str]) -> str:
     """The map's text alternative: for each curve the layers of which most and least is left in the end."""
     said = ["Share of each layer's units left at each pruning cycle, mean over the seeds."]
     for curve, table in shares.items():

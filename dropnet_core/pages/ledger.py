@@ -80,7 +80,7 @@ def headline(table: pd.DataFrame) -> str:
     )
 
 
-def in_words(table: pd.DataFrame, states: Sequence[str]) -> str:
+def experiments_in_words(table: pd.DataFrame, states: Sequence[str]) -> str:
     """The experiments of a ledger that are in these states, as a list in Markdown, or the words that there is none."""
     chosen = table[table["state"].isin(list(states))]
     return "\n".join(f"- {_entry(row)}" for _, row in chosen.iterrows()) or "None."

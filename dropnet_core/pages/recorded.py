@@ -82,7 +82,7 @@ def differences(
         table = stats.at_fraction(records, fraction)
         for title, cells in columns.items():
             both = table[list(pairs[title])].dropna().to_numpy()
-            cells.append(in_words(stats.paired(both[:, 0], both[:, 1])) if len(both) else "")
+            cells.append(difference_in_words(stats.paired(both[:, 0], both[:, 1])) if len(both) else "")
     return pd.DataFrame(columns, index=pd.Index([f"{fraction:g}" for fraction in fractions], name="fraction"))
 
 
@@ -93,7 +93,7 @@ def print_differences(experiment: str, pairs: Mapping[str, tuple[str, str]]) -> 
         print(differences(records, pairs).to_string(), end="\n\n")
 
 
-def in_words(difference: stats.Paired) -> str:
+def difference_in_words(difference: stats.Paired) -> str:
     """Such as "+0.012 (+0.004 to +0.020)"."""
     if difference.n == 1:
         return f"{difference.mean:+.3f} (one seed)"
