@@ -274,7 +274,31 @@ def test_a_store_is_copied_while_another_process_writes_to_it(tmp_path):
     other.put("b", outcome())
     assert store.backup(tmp_path / "copy.sqlite") == 1
     other._database.execute("COMMIT")
+    assert (tmp_path / "copy.sqlite").read_bytes()[18:20] == b"\1\1"  # it needs no log, also where none can be made
     assert len(Store(tmp_path / "copy.sqlite")) == 1 and len(store) == 2
+
+
+@pytest.mark.parametrize("log", ["-wal", "-shm", "-journal"])
+def test_a_copy_is_not_put_beside_the_log_of_another_store(killed, tmp_path, capsys, log):
+    left = tmp_path / f"copy.sqlite{log}"
+    for is_link in (False, True):
+        left.unlink(missing_ok=True)
+        left.symlink_to("nowhere") if is_link else left.write_bytes(b"of another store")
+        assert main(["backup", str(tmp_path / "copy.sqlite"), "--store", str(killed)]) == 2
+        assert f"{left} is there already; name a file that is not, or move that" in capsys.readouterr().err
+        assert not (tmp_path / "copy.sqlite").exists()
+
+
+def test_a_copy_that_fails_at_its_last_step_leaves_nothing(tmp_path, monkeypatch):
+    store = Store(tmp_path / "store.sqlite")
+
+    def full(part, file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match=r"cannot be copied to .*copy.sqlite \(.*No space left.*; free some space"):
+        store.backup(tmp_path / "there" / "copy.sqlite")
+    assert not list((tmp_path / "there").iterdir())
 
 
 @pytest.mark.parametrize(

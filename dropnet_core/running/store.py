@@ -19,6 +19,7 @@ from dropnet_core.basics.places import cache_folder, expand_home
 from dropnet_core.training import History, Outcome
 
 STORE_VARIABLE = "DROPNET_STORE"
+LOGS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file, by the end of its name
 PATIENCE = 60  # seconds to wait for another process that writes
 REMEDIES = {  # beside naming another file
     sqlite3.SQLITE_CORRUPT: "move this one away, for it is damaged; what it held is computed again",
@@ -135,10 +136,11 @@ class Store:
     def backup(self, file: Path) -> int:
         """Make one whole file of the store, also while others write to it. Returns the number of its outcomes.
 
-        Raises InputError if there is such a file already, or it cannot be written.
+        Raises InputError if there is such a file already, or a log of one, or it cannot be written.
         """
-        if os.path.exists(file):
-            raise InputError(f"{file} is there already; name a file that is not, or move that one away")
+        for there in (file.with_name(file.name + log) for log in ("", *LOGS)):
+            if os.path.lexists(there):  # SQLite would play another store's log into this one
+                raise InputError(f"{there} is there already; name a file that is not, or move that one away")
         part = file.with_name(f"{file.name}.{os.getpid()}.part")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
