@@ -4,6 +4,7 @@ Each is told before any training, or works.
 """
 
 import errno
+import fcntl
 import io
 import os
 import re
@@ -11,6 +12,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,6 +80,58 @@ def test_a_results_folder_that_another_process_has_locked_is_waited_for_after_tr
     results.check_writable(tmp_path)
     with results.one_at_a_time(tmp_path):
         results.check_writable(tmp_path)  # says only that there are locks
+
+
+def test_a_results_folder_on_nfs_is_locked(tmp_path, monkeypatch):
+    """It makes of this lock one that needs a file open for writing. Nothing stays in the folder."""
+    flock = fcntl.flock
+
+    def lock_of_nfs(handle, how):
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(handle, how)
+
+    monkeypatch.setattr(results.fcntl, "flock", lock_of_nfs)
+    with results.one_at_a_time(tmp_path / "here"):
+        results.check_writable(tmp_path / "here")
+        assert [file.name for file in (tmp_path / "here").iterdir()] == [results.LOCK]
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_one_process_at_a_time_has_the_lock(tmp_path):
+    """Also where whoever had it before has removed the file that another already waits for."""
+    count = tmp_path / "count"
+    count.write_text("0")
+
+    def add_one(_):
+        with results.folder_lock(tmp_path, wait=True):
+            before = int(count.read_text())
+            time.sleep(0.001)
+            count.write_text(str(before + 1))
+
+    with ThreadPoolExecutor(8) as others:
+        list(others.map(add_one, range(200)))
+    assert count.read_text() == "200" and list(tmp_path.glob(".*")) == []
+
+
+def test_a_lock_that_nfs_says_is_gone_is_made_again(tmp_path, monkeypatch):
+    flock, answers = fcntl.flock, [OSError(errno.ESTALE, "Stale file handle"), None]
+
+    def gone_at_first(handle, how):
+        if answer := answers.pop(0):
+            raise answer
+        flock(handle, how)
+
+    monkeypatch.setattr(results.fcntl, "flock", gone_at_first)
+    with results.folder_lock(tmp_path, wait=True):
+        assert not answers
+
+
+def test_a_lock_that_cannot_be_opened_is_told_before_training(tmp_path, capsys):
+    (tmp_path / "results" / results.LOCK).mkdir()
+    assert run() == 2
+    assert "results cannot be locked (Is a directory)" in capsys.readouterr().err
+    assert not (tmp_path / "default.sqlite").exists()
 
 
 def test_workers_need_no_shared_memory(tmp_path, monkeypatch):
