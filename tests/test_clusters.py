@@ -10,10 +10,12 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -344,6 +346,19 @@ def test_a_copy_is_not_put_beside_the_log_of_another_store(killed, tmp_path, cap
         assert not (tmp_path / "copy.sqlite").exists()
 
 
+@pytest.mark.parametrize("tables", ["", "CREATE TABLE photos (name)", "CREATE TABLE outcomes (weather)"])
+def test_a_file_of_something_else_is_no_store_to_copy(tmp_path, capsys, tables):
+    other = tmp_path / "other 100%?.sqlite"
+    with closing(sqlite3.connect(other)) as database:
+        database.executescript(tables)
+    before = other.read_bytes()
+    assert main(["backup", str(tmp_path / "copy.sqlite"), "--store", str(other)]) == 2
+    assert re.search(
+        r"cannot be opened for reading \(no such .*; name another file with --store", capsys.readouterr().err
+    )
+    assert other.read_bytes() == before and list(tmp_path.glob("*.sqlite*")) == [other]
+
+
 def test_a_copy_that_fails_at_its_last_step_leaves_nothing(tmp_path, monkeypatch):
     store = Store(tmp_path / "store.sqlite")
 
@@ -363,7 +378,7 @@ def test_a_copy_that_fails_at_its_last_step_leaves_nothing(tmp_path, monkeypatch
         ("store.sqlite", "store.sqlite", "store.sqlite is there already"),
         ("new.sqlite", "none.sqlite", "there is no store .*none.sqlite; name it with --store"),
         ("there.sqlite/new.sqlite", "store.sqlite", "cannot be copied to .*there.sqlite/new.sqlite"),
-        ("new.sqlite", "there.sqlite", "cannot be opened for writing"),
+        ("new.sqlite", "there.sqlite", "cannot be opened for reading"),
     ],
 )
 def test_a_backup_that_cannot_be_made_is_told(tmp_path, capsys, file, store, message):
