@@ -4,13 +4,18 @@ Each is told before any training, or works.
 """
 
 import errno
+import fcntl
 import io
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,6 +82,58 @@ def test_a_results_folder_that_another_process_has_locked_is_waited_for_after_tr
     results.check_writable(tmp_path)
     with results.one_at_a_time(tmp_path):
         results.check_writable(tmp_path)  # says only that there are locks
+
+
+def test_a_results_folder_on_nfs_is_locked(tmp_path, monkeypatch):
+    """It makes of this lock one that needs a file open for writing. Nothing stays in the folder."""
+    flock = fcntl.flock
+
+    def lock_of_nfs(handle, how):
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(handle, how)
+
+    monkeypatch.setattr(results.fcntl, "flock", lock_of_nfs)
+    with results.one_at_a_time(tmp_path / "here"):
+        results.check_writable(tmp_path / "here")
+        assert [file.name for file in (tmp_path / "here").iterdir()] == [results.LOCK]
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_one_process_at_a_time_has_the_lock(tmp_path):
+    """Also where whoever had it before has removed the file that another already waits for."""
+    count = tmp_path / "count"
+    count.write_text("0")
+
+    def add_one(_):
+        with results.folder_lock(tmp_path, wait=True):
+            before = int(count.read_text())
+            time.sleep(0.001)
+            count.write_text(str(before + 1))
+
+    with ThreadPoolExecutor(8) as others:
+        list(others.map(add_one, range(200)))
+    assert count.read_text() == "200" and list(tmp_path.glob(".*")) == []
+
+
+def test_a_lock_that_nfs_says_is_gone_is_made_again(tmp_path, monkeypatch):
+    flock, answers = fcntl.flock, [OSError(errno.ESTALE, "Stale file handle"), None]
+
+    def gone_at_first(handle, how):
+        if answer := answers.pop(0):
+            raise answer
+        flock(handle, how)
+
+    monkeypatch.setattr(results.fcntl, "flock", gone_at_first)
+    with results.folder_lock(tmp_path, wait=True):
+        assert not answers
+
+
+def test_a_lock_that_cannot_be_opened_is_told_before_training(tmp_path, capsys):
+    (tmp_path / "results" / results.LOCK).mkdir()
+    assert run() == 2
+    assert "results cannot be locked (Is a directory)" in capsys.readouterr().err
+    assert not (tmp_path / "default.sqlite").exists()
 
 
 def test_workers_need_no_shared_memory(tmp_path, monkeypatch):
@@ -274,7 +331,44 @@ def test_a_store_is_copied_while_another_process_writes_to_it(tmp_path):
     other.put("b", outcome())
     assert store.backup(tmp_path / "copy.sqlite") == 1
     other._database.execute("COMMIT")
+    assert (tmp_path / "copy.sqlite").read_bytes()[18:20] == b"\1\1"  # it needs no log, also where none can be made
     assert len(Store(tmp_path / "copy.sqlite")) == 1 and len(store) == 2
+
+
+@pytest.mark.parametrize("log", ["-wal", "-shm", "-journal"])
+def test_a_copy_is_not_put_beside_the_log_of_another_store(killed, tmp_path, capsys, log):
+    left = tmp_path / f"copy.sqlite{log}"
+    for is_link in (False, True):
+        left.unlink(missing_ok=True)
+        left.symlink_to("nowhere") if is_link else left.write_bytes(b"of another store")
+        assert main(["backup", str(tmp_path / "copy.sqlite"), "--store", str(killed)]) == 2
+        assert f"{left} is there already; name a file that is not, or move that" in capsys.readouterr().err
+        assert not (tmp_path / "copy.sqlite").exists()
+
+
+@pytest.mark.parametrize("tables", ["", "CREATE TABLE photos (name)", "CREATE TABLE outcomes (weather)"])
+def test_a_file_of_something_else_is_no_store_to_copy(tmp_path, capsys, tables):
+    other = tmp_path / "other 100%?.sqlite"
+    with closing(sqlite3.connect(other)) as database:
+        database.executescript(tables)
+    before = other.read_bytes()
+    assert main(["backup", str(tmp_path / "copy.sqlite"), "--store", str(other)]) == 2
+    assert re.search(
+        r"cannot be opened for reading \(no such .*; name another file with --store", capsys.readouterr().err
+    )
+    assert other.read_bytes() == before and list(tmp_path.glob("*.sqlite*")) == [other]
+
+
+def test_a_copy_that_fails_at_its_last_step_leaves_nothing(tmp_path, monkeypatch):
+    store = Store(tmp_path / "store.sqlite")
+
+    def full(part, file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match=r"cannot be copied to .*copy.sqlite \(.*No space left.*; free some space"):
+        store.backup(tmp_path / "there" / "copy.sqlite")
+    assert not list((tmp_path / "there").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -284,7 +378,7 @@ def test_a_store_is_copied_while_another_process_writes_to_it(tmp_path):
         ("store.sqlite", "store.sqlite", "store.sqlite is there already"),
         ("new.sqlite", "none.sqlite", "there is no store .*none.sqlite; name it with --store"),
         ("there.sqlite/new.sqlite", "store.sqlite", "cannot be copied to .*there.sqlite/new.sqlite"),
-        ("new.sqlite", "there.sqlite", "cannot be opened for writing"),
+        ("new.sqlite", "there.sqlite", "cannot be opened for reading"),
     ],
 )
 def test_a_backup_that_cannot_be_made_is_told(tmp_path, capsys, file, store, message):

@@ -61,6 +61,12 @@ def test_given_splits_are_used_as_they_are(place, validation):
     assert int((data.train.labels.diff() != 0).sum()) > 1
 
 
+@pytest.mark.parametrize(("train", "test"), [("Training", "Testing"), ("training", "test"), ("TRAIN", "TESTING")])
+def test_training_and_testing_are_names_of_splits(place, train, test):
+    data = load(f"imagefolder:{write_files(place, classes(f'{train}/') | classes(f'{test}/', 2))}")
+    assert sizes(data) == [36, 4, 4] and data.classes == 2
+
+
 def test_missing_splits_are_cut_from_the_training_images(tmp_path):
     no_validation = write_files(tmp_path / "a", classes("train/") | classes("test/", 3))
     assert sizes(load(f"imagefolder:{no_validation}")) == [36, 4, 6]
@@ -75,6 +81,19 @@ def test_a_class_may_be_called_train(tmp_path):
     files = {name.replace("train/00", "train/deeper/00"): content for name, content in files.items()}
     data = load(f"imagefolder:{write_files(tmp_path / 'a', files)}")
     assert sizes(data) == [32, 4, 4] and data.classes == 2
+
+
+@pytest.mark.parametrize("outer", ["", "outer/"])
+@pytest.mark.parametrize("more", [{}, {"a/elk/0.png": png()}, {"c/0.png": png()}])
+def test_splits_of_other_names_are_not_taken_for_classes(place, outer, more):
+    files = {f"{outer}{name}": content for name, content in (classes("b/") | classes("a/") | more).items()}
+    with pytest.raises(InputError, match="^a and b in .* both hold cat and dog, .* rename splits to train, val and te"):
+        load(f"imagefolder:{write_files(place, files)}")
+
+
+def test_each_class_may_have_a_subfolder_of_the_same_name(place):
+    files = {name.replace("/", "/images/"): content for name, content in classes().items()}
+    assert load(f"imagefolder:{write_files(place, files | {'dog/odd/0.png': png()})}").classes == 2
 
 
 def test_images_of_any_kind_become_rgb_or_grey(tmp_path):
@@ -304,10 +323,14 @@ def test_a_file_that_is_larger_than_any_image_is_not_read(tmp_path, monkeypatch)
 
 def test_nothing_of_a_zip_reaches_the_disk(tmp_path):
     (tmp_path / "deep").mkdir()
-    names = ("../../cat/climbing.png", "/cat/absolute.png", "cat/")
+    names = ("/cat/absolute.png", "cat/")
     path = write_files(tmp_path / "deep" / "a.zip", classes() | dict.fromkeys(names, png(BLUE)))
+    climbing = tmp_path / "deep" / "b.zip"
+    write_files(climbing, classes() | {"../../cat/climbing.png": png(BLUE)})
     before = sorted(tmp_path.rglob("*"))
-    assert sum(sizes(load(f"imagefolder:{path}"))) == 41  # the second is an image like any other
+    assert sum(sizes(load(f"imagefolder:{path}"))) == 41  # the first is an image like any other
+    with pytest.raises(InputError, match="cat/climbing.png in .* leads elsewhere"):
+        load(f"imagefolder:{climbing}")
     assert sorted(tmp_path.rglob("*")) == before
 
 

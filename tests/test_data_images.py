@@ -64,6 +64,28 @@ def test_a_link_that_leads_in_a_circle_is_named(tmp_path, target):
         loaded(path)
 
 
+@pytest.mark.parametrize(
+    ("target", "lies_in"), [("..", "a"), ("../..", "a"), ("..", "elsewhere"), ("../..", "elsewhere")]
+)
+def test_a_link_that_leads_above_the_folder_is_named_and_no_folder_behind_it(tmp_path, monkeypatch, target, lies_in):
+    """Behind it lies the user's own folder, which is not to be removed. Also in a folder that is itself a link's."""
+    (tmp_path / "b").mkdir()
+    write_files(tmp_path / "b" / "a", classes())
+    write_files(tmp_path / "elsewhere" / "deep" / "elk", {"0.png": png()})
+    link = tmp_path / "b" / "a" / "up"
+    if lies_in == "elsewhere":
+        (tmp_path / "b" / "a" / "elk").symlink_to(tmp_path / "elsewhere" / "deep" / "elk")
+        link = tmp_path / "b" / "a" / "elk" / "up"
+    link.symlink_to(target)
+    monkeypatch.chdir(tmp_path / "b")
+    for path in (tmp_path / "b" / "a", Path("a")):
+        with pytest.raises(InputError) as caught:
+            loaded(path)
+        named = path / link.relative_to(tmp_path / "b" / "a")
+        said = f"the link {named} leads back to a folder that it lies in; remove the link, not what it leads to"
+        assert str(caught.value) == said
+
+
 @pytest.mark.parametrize("place", ["elk", "dog/more", "dog/020.png"])
 def test_a_link_that_leads_nowhere_is_named(tmp_path, place):
     path = write_files(tmp_path / "a", classes())
@@ -189,6 +211,14 @@ def test_a_link_in_a_zip_is_named(tmp_path):
         archive.writestr(link, "../elk")
     with pytest.raises(InputError, match="elk in .*a.zip is a link; pack it again with what the link leads to"):
         loaded(path)
+
+
+@pytest.mark.parametrize("name", ["../elk/0.png", "elk/../../elk/0.png", "..\\elk\\0.png", "../"])
+def test_a_name_in_a_zip_that_leads_elsewhere_is_told(tmp_path, name):
+    path = write_files(tmp_path / "a.zip", classes() | {name: png()})
+    with pytest.raises(InputError) as caught:
+        loaded(path)
+    assert str(caught.value) == f"the name {name} in {path} leads elsewhere by its '..'; pack it again without"
 
 
 def test_loading_needs_little_more_than_it_keeps(tmp_path):

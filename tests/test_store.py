@@ -174,7 +174,9 @@ def read_only():
     """A store that this user may read and not write."""
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as folder:
-        Store(f"{folder}/store.sqlite").close()
+        store = Store(f"{folder}/store.sqlite")
+        store.put("a", outcome())
+        store.close()
         Path(folder, "store.sqlite").chmod(0o444)
         Path(folder).chmod(0o755)
         if user == 0:
@@ -188,6 +190,16 @@ def test_a_store_that_may_only_be_read_is_told_before_training(read_only):
         InputError, match="cannot be opened for writing .*readonly.*; make it writable, or name another"
     ):
         Store(read_only)
+
+
+def test_a_store_that_may_only_be_read_is_copied(read_only):
+    """SQLite can make no file beside it, either."""
+    with tempfile.TemporaryDirectory() as folder:
+        assert Store(read_only, read_only=True).backup(Path(folder, "copy.sqlite")) == 1
+        assert repr(found(Store(Path(folder, "copy.sqlite")), "a")) == repr(
+            found(Store(read_only, read_only=True), "a")
+        )
+    assert [file.name for file in read_only.parent.iterdir()] == ["store.sqlite"]
 
 
 def test_what_cannot_be_written_is_told_by_its_cause(place):

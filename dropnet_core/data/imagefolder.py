@@ -4,6 +4,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from dropnet_core.data.dataset import DataSet, Split
 from dropnet_core.data.images import Images, LabelledImages, Member, decode_image, open_images, suffix
 from dropnet_core.data.splits import stratified_rows
 
-SPLIT_FOLDERS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "validation"), "validation")
+SPLIT_FOLDERS = dict.fromkeys(("val", "valid", "validation"), "validation")
+SPLIT_FOLDERS |= {"train": "train", "training": "train", "test": "test", "testing": "test"}
 CLASS_FOLDER_LAYOUT = "expected PATH/CLASS/image.png, or PATH/train/CLASS/image.png with val and test beside train"
 ClassMembers = list[tuple[str, Member]]  # the class and the place of each image
 
@@ -27,9 +29,9 @@ def imagefolder(path: str, size: int = 32, colour: bool = True) -> DataSet:
     """Images of a folder or zip, resized bilinearly to size x size, as RGB or (colour False) grey.
 
     Classes are numbered in alphabetical order of their folders. Where there are subfolders train, val and
-    test (or valid, validation) they are the splits; a missing test and then a missing validation split is a
-    tenth of the training images, stratified as in the paper. Links are followed; nothing is unpacked to disk. Files
-    that are no images, by their suffix, or lie in no class folder are skipped, and a warning counts them.
+    test (or training, valid, validation, testing) they are the splits; a missing test and then a missing validation
+    split is a tenth of the training images, stratified as in the paper. Links are followed; nothing is unpacked to
+    disk. Files that are no images, by their suffix, or lie in no class folder are skipped, and a warning counts them.
 
     Raises InputError for a path that is missing or no zip, a damaged zip, a folder that cannot be read or has no
     images, an image that cannot be decoded, a single class, splits with different classes, classes too small to be
@@ -61,8 +63,8 @@ def outer_folders(images: Images) -> Member:
 def arrange(images: Images, outer: Member) -> dict[str, ClassMembers]:
     """For each split that lies in the folder `outer`, pairs (class, image) in alphabetical order.
 
-    Raises InputError if there are no images in class folders, if a folder of a class or split has none, or if the
-    folders beside train are no splits.
+    Raises InputError if there are no images in class folders, if a folder of a class or split has none, if the
+    folders beside train are no splits, or if folders look like splits under other names.
     """
     depth = len(outer)
     members = [(member[depth:], member) for member in images.members if len(member) > depth + 1]
@@ -74,16 +76,17 @@ def arrange(images: Images, outer: Member) -> dict[str, ClassMembers]:
     tops = {below[0] for below, _ in members}
     deep = {top for top in tops if all(len(below) > 2 for below, _ in members if below[0] == top)}
     check_filled(images, (outer,))
-    if not any(top.lower() == "train" for top in deep):
+    if not any(SPLIT_FOLDERS.get(top.lower()) == "train" for top in deep):
         if deep and all(top.lower() in SPLIT_FOLDERS for top in tops):
             for below, _ in members:
-                if below[0].lower() == "train" and len(below) == 2:
+                if SPLIT_FOLDERS.get(below[0].lower()) == "train" and len(below) == 2:
                     raise InputError(
                         f"{'/'.join(below)} in {images.path} is in no class of a split; {CLASS_FOLDER_LAYOUT}"
                     )
             raise InputError(
                 f"{images.path} holds {', '.join(sorted(tops))} but no train folder; {CLASS_FOLDER_LAYOUT}"
             )
+        check_no_splits({below[:2] for below, _ in members if len(below) > 2}, images.path)
         return {"train": [(below[0], member) for below, member in members]}
     parts: dict[str, ClassMembers] = {}
     folders: dict[str, str] = {}
@@ -100,6 +103,23 @@ def arrange(images: Images, outer: Member) -> dict[str, ClassMembers]:
         parts.setdefault(role, []).append((below[1], member))
     check_filled(images, [(*outer, top) for top in tops])
     return parts
+
+
+def check_no_splits(folders: set[Member], path: Path) -> None:
+    """Raise InputError where two class folders hold the same subfolders: splits would pass for classes.
+
+    One that is the same may be each class's "images", as in Tiny ImageNet.
+    """
+    inside: dict[str, set[str]] = {}
+    for top, below in sorted(folders):
+        inside.setdefault(top, set()).add(below)
+    for one, other in combinations(inside, 2):
+        both = sorted(inside[one] & inside[other])
+        if len(both) > 1:
+            raise InputError(
+                f"{one} and {other} in {path} both hold {both[0]} and {both[1]}, as splits do and classes do not; "
+                f"rename splits to train, val and test, or move the images of classes right into {one} and {other}"
+            )
 
 
 def check_filled(images: Images, around: Iterable[Member]) -> None:

@@ -8,7 +8,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -88,8 +88,8 @@ def suffix(member: Member) -> str:
 def open_images(path: Path) -> Iterator[Images]:
     """The images of a folder or zip. Links in a folder are followed.
 
-    Raises InputError if the path is neither, for a damaged zip, a link in a zip, a folder that cannot be read, and a
-    link that leads nowhere or back to where it lies.
+    Raises InputError if the path is neither, for a damaged zip, a link or ".." in a zip, a folder that cannot be read,
+    and a link that leads nowhere or back to where it lies.
     """
     if os.path.isdir(path):
         found = list(walk_folder(path))
@@ -115,7 +115,12 @@ def walk_folder(
     try:
         seen = folder.stat()
         if (seen.st_dev, seen.st_ino) in around:
-            raise InputError(f"the link {folder} leads back to a folder that it lies in; remove it")
+            raise InputError(
+                f"the link {folder} leads back to a folder that it lies in; remove the link, not what it leads to"
+            )
+        around |= {(seen.st_dev, seen.st_ino)}
+        if not inside or folder.is_symlink():
+            around |= folders_around(folder)
         found = []
         for entry in os.scandir(folder):
             if entry.is_symlink() and not is_hidden((entry.name,)):
@@ -130,16 +135,31 @@ def walk_folder(
             continue
         yield member, is_folder
         if is_folder:
-            yield from walk_folder(folder / name, member, around | {(seen.st_dev, seen.st_ino)})
+            yield from walk_folder(folder / name, member, around)
+
+
+def folders_around(folder: Path) -> frozenset[tuple[int, int]]:
+    """Device and number of each folder that a folder really lies in; a link may lead above where reading began."""
+    found = set()
+    for parent in folder.resolve().parents:
+        with suppress(OSError):  # one that may not be seen cannot be read either
+            seen = parent.stat()
+            found.add((seen.st_dev, seen.st_ino))
+    return frozenset(found)
 
 
 def archive_contents(archive: zipfile.ZipFile, path: Path) -> tuple[dict[Member, str], list[Member]]:
-    """The files of a zip with their names in it, and the folders that it names. Raises InputError for a link."""
+    """The files of a zip with their names in it, and the folders that it names.
+
+    Raises InputError for a link, and for a name with "..".
+    """
     names: dict[Member, str] = {}
     folders = []
     for info in archive.infolist():
         name = info.filename.replace("\\", "/")  # some programs for Windows write the one for the other
         member = tuple(part for part in name.split("/") if part not in ("", "."))
+        if ".." in member:  # it begins with a dot, and would be left out as hidden
+            raise InputError(f"the name {info.filename} in {path} leads elsewhere by its '..'; pack it again without")
         if stat.S_ISLNK(info.external_attr >> 16) and not is_hidden(member):
             raise InputError(f"{info.filename} in {path} is a link; pack it again with what the link leads to")
         if name.endswith("/"):

@@ -1,10 +1,11 @@
 """A folder of results: one file of records for each experiment."""
 
+import errno
 import fcntl
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from dropnet_core.experiments.records import (
     write_records,
 )
 from dropnet_core.experiments.settings import seeds_text
+
+LOCK = ".records.lock"  # the file in a folder of records that whoever writes there locks
 
 
 @dataclass(frozen=True)
@@ -97,21 +100,48 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
-    """Hold the folder's lock; without waiting, only if nobody has it. Raises InputError where there are no locks."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Hold the folder's lock; without waiting, only if nobody has it. Raises InputError where there are no locks.
+
+    It lies on a file that is there as long as somebody holds or awaits it: NFS locks only what is open for writing,
+    and no folder can be.
+    """
+    file = folder / LOCK
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            pass  # somebody else holds it, so there are locks
-        except OSError as error:  # some network file systems have none
-            raise InputError(
-                f"{folder} cannot be locked ({error.strerror}), so two processes might overwrite each other's records; "
-                "choose a folder on another file system with --out"
-            ) from error
+        handle = lock_file(file, wait)
+    except OSError as error:  # some network file systems have no locks
+        raise InputError(
+            f"{folder} cannot be locked ({error.strerror}), so two processes might overwrite each other's records; "
+            "choose a folder on another file system with --out"
+        ) from error
+    try:
         yield
     finally:
-        os.close(handle)  # which ends the lock
+        if handle is not None:
+            with suppress(OSError):
+                file.unlink()  # while it is locked: whoever waits for it then finds that it is gone, and makes another
+            os.close(handle)  # which ends the lock
+
+
+def lock_file(file: Path, wait: bool) -> int | None:
+    """The handle of a file that is now there and locked, or, without waiting, None if somebody else has locked it."""
+    while True:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            with suppress(FileNotFoundError):
+                seen = os.fstat(handle)
+                if seen.st_nlink and os.path.samestat(seen, os.stat(file)):
+                    return handle
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except OSError as error:
+            os.close(handle)
+            if error.errno != errno.ESTALE:
+                raise
+        else:
+            os.close(handle)
+        # Who held it has removed it; ESTALE is how NFS says so.
 
 
 def _add(parts: dict[str, list[pd.DataFrame]], folder: Path) -> list[MergeReport]:

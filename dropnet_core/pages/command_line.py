@@ -148,7 +148,7 @@ def backup(arguments: Namespace) -> int:
     place = arguments.store or default_place()
     if not os.path.exists(place):
         raise InputError(f"there is no store {place}; name it with --store")
-    with closing(Store(place)) as store:
+    with closing(Store(place, read_only=True)) as store:
         print(f"{arguments.file}: {counted(store.backup(arguments.file), 'outcome')} of the store {place}")
     return 0
 

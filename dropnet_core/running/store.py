@@ -19,6 +19,7 @@ from dropnet_core.basics.places import cache_folder, expand_home
 from dropnet_core.training import History, Outcome
 
 STORE_VARIABLE = "DROPNET_STORE"
+LOGS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a file, by the end of its name
 PATIENCE = 60  # seconds to wait for another process that writes
 REMEDIES = {  # beside naming another file
     sqlite3.SQLITE_CORRUPT: "move this one away, for it is damaged; what it held is computed again",
@@ -39,12 +40,16 @@ class Store:
 
     What was put last may lie in a second file, FILE-wal, until the last process has closed the store: whoever copies a
     store uses `backup`. On a network file system there is none, because machines cannot share it there, and a warning
-    names the store. Raises InputError if the file cannot be made or written, or is no store.
+    names the store. Raises InputError if the file cannot be made or written, or is no store; with `read_only`, if it
+    is not there or is no store, and nothing is put into it.
     """
 
-    def __init__(self, place: Path | str | None = None) -> None:
+    def __init__(self, place: Path | str | None = None, read_only: bool = False) -> None:
         self.place = Path(place) if place else default_place()
         try:
+            if read_only:
+                self._database = self._open_to_read()
+                return
             self.place.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self.place, timeout=PATIENCE, isolation_level=None)
             self._database.text_factory = bytes  # a damaged letter is damage to one entry, not an error of its own
@@ -56,7 +61,25 @@ class Store:
             )
             self._try_to_write()
         except (OSError, sqlite3.Error) as error:
-            raise self._failure("opened for writing", error) from error
+            raise self._failure(f"opened for {'reading' if read_only else 'writing'}", error) from error
+
+    def _open_to_read(self, how: str = "mode=rw") -> sqlite3.Connection:
+        """A connection to a store that is there: it makes no file, and no table in a file of something else."""
+        address = f"{self.place.absolute().as_uri()}?{how}"
+        database = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+        database.text_factory = bytes
+        try:
+            database.execute("SELECT key, sha256, content FROM outcomes LIMIT 1")
+        except sqlite3.Error as error:
+            database.close()
+            unshared = getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            )
+            if unshared and how == "mode=rw" and not os.path.exists(f"{self.place}-wal"):
+                return self._open_to_read("immutable=1")  # in a folder where SQLite can make no log
+            raise
+        return database
 
     def _failure(self, what: str, error: Exception) -> InputError:
         """The error for a store that cannot be read or written, with the remedy for its cause."""
@@ -135,10 +158,11 @@ class Store:
     def backup(self, file: Path) -> int:
         """Make one whole file of the store, also while others write to it. Returns the number of its outcomes.
 
-        Raises InputError if there is such a file already, or it cannot be written.
+        Raises InputError if there is such a file already, or a log of one, or it cannot be written.
         """
-        if os.path.exists(file):
-            raise InputError(f"{file} is there already; name a file that is not, or move that one away")
+        for there in (file.with_name(file.name + log) for log in ("", *LOGS)):
+            if os.path.lexists(there):  # SQLite would play another store's log into this one
+                raise InputError(f"{there} is there already; name a file that is not, or move that one away")
         part = file.with_name(f"{file.name}.{os.getpid()}.part")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
