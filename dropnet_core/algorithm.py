@@ -12,6 +12,7 @@ from dropnet_core.prunable import Prunable
 from dropnet_core.runs import Cycle, Job, Run, recorded_job
 from dropnet_core.selection import drop_lowest
 from dropnet_core.training import Outcome
+from dropnet_core.unit_statistics import Statistics
 
 Cycles = tuple[Cycle, ...]
 Pruning = Generator[tuple[Job, Cycles], Outcome, Cycles]
@@ -19,18 +20,23 @@ Pruning = Generator[tuple[Job, Cycles], Outcome, Cycles]
 
 def iterative_pruning(run: Run, network: Prunable) -> Pruning:
     """Algorithm 1: train, drop the units with the lowest scores, rewind the others, repeat."""
-    metric, mask, cycles = metrics[run.metric], Mask.full(network.widths), Cycles()
+    needs, mask, cycles = metrics[run.metric].needs, Mask.full(network.widths), Cycles()
     while True:
         # Steps 1 to 3: rewind to the first weights, apply the mask, train until early stopping.
-        outcome = yield Job(run.recipe, network, run.seed, run.seed, mask, metric.needs), cycles
+        outcome = yield Job(run.recipe, network, run.seed, run.seed, mask, needs), cycles
         cycles += (Cycle(mask, outcome),)
         # Until a' <= kappa a; the paper's figures use a fraction of the units remaining instead.
         if run.stop(cycles) or not cycles[-1].can_shrink:
             return cycles
         # Step 4: drop the units with the lowest scores.
-        draw, selection = run.draw(len(cycles)), metric.selection or run.selection
-        scores = metric.scores(outcome.statistics, run.score, draw)
-        mask = drop_lowest(scores, mask, run.units_to_drop, metric.scope, selection, draw)
+        mask = next_mask(run, mask, outcome.statistics, len(cycles))
+
+
+def next_mask(run: Run, mask: Mask, statistics: Statistics, cycle: int) -> Mask:
+    """Step 4: the mask of a cycle, from the one before it and the statistics of its units."""
+    metric, draw = metrics[run.metric], run.draw(cycle)
+    scores = metric.scores(statistics, run.score, draw)
+    return drop_lowest(scores, mask, run.units_to_drop, metric.scope, metric.selection or run.selection, draw)
 
 
 def pruning(run: Run, network: Prunable) -> Pruning:

@@ -173,7 +173,7 @@ def test_refusals_name_operator_place_and_remedy(capfd: pytest.CaptureFixture[st
 
 
 def test_a_cell_of_a_notebook_is_called_so() -> None:
-    assert spoken("/tmp/ipykernel_12/3456.py", 5, " x = 1") == "a cell of the notebook, line 5: `x = 1`"
+    assert spoken("ipykernel_12/3456.py", 5, " x = 1") == "a cell of the notebook, line 5: `x = 1`"
 
 
 def test_a_size_kept_in_an_attribute_is_refused() -> None:

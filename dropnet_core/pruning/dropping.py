@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dropnet_core.algorithm import next_mask
 from dropnet_core.basics.errors import InputError
 from dropnet_core.masks import Mask
 from dropnet_core.metrics import metrics
 from dropnet_core.pruning.units import Units
 from dropnet_core.pruning.widths import Widths
 from dropnet_core.runs import Run
-from dropnet_core.selection import drop_lowest
 from dropnet_core.stops import Stop
 from dropnet_core.unit_statistics import Statistics
 
@@ -53,12 +53,10 @@ def following(run: Run, widths: Widths, units: Units, state: State, statistics: 
     Where a rounded layer would stay as wide as it is, dropping goes on by the same statistics: no network is trained
     twice.
     """
-    metric = metrics[run.metric]
     while state.chosen.units_remaining:
         drops = state.drops + 1
-        draw, selection = run.draw(drops), metric.selection or run.selection
-        scores = metric.scores(statistics, run.score, draw)
-        chosen = drop_lowest(scores, state.chosen, run.units_to_drop, metric.scope, selection, draw)
+        chosen = next_mask(run, state.chosen, statistics, drops)
+        scores = metrics[run.metric].scores(statistics, run.score, run.draw(drops))  # those that it has seen
         kept = widths.filled(units, chosen, state.kept, scores)
         if kept != state.kept:
             return State(chosen, kept, drops)
